@@ -1,0 +1,1 @@
+"""The kinds of resource, one module each; pure."""

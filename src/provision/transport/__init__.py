@@ -1,0 +1,1 @@
+"""Byte streams to a root shell, and the trips made over them."""
