@@ -1,17 +1,17 @@
 """Every error a user can meet, in one tree. Each says where, what, and what to do next.
 
-    ProvisionError
-    ├── ConfigError           exit 2: inventory, role, variable or command line; has a Position
-    ├── HostError             exit 1: something failed on, or because of, one host
-    │   ├── StepFailed        a step of the plan ended with a non-zero status
-    │   ├── NotConverged      three rounds, and some keys still differ
-    │   └── Refused           the host cannot be managed (not Debian, not ours, no root)
-    ├── Unreachable           exit 3: no session, or a session that ended early
-    │   ├── HostKeyError      unknown or changed host key
-    │   ├── AuthenticationError
-    │   └── ConnectionLost    the last frame is missing: the state is unknown
-    ├── Locked                exit 4: another run holds the host
-    └── Interrupted           exit 130: Ctrl-C
+ProvisionError
+├── ConfigError           exit 2: inventory, role, variable or command line; has a Position
+├── HostError             exit 1: something failed on, or because of, one host
+│   ├── StepFailed        a step of the plan ended with a non-zero status
+│   ├── NotConverged      three rounds, and some keys still differ
+│   └── Refused           the host cannot be managed (not Debian, not ours, no root)
+├── Unreachable           exit 3: no session, or a session that ended early
+│   ├── HostKeyError      unknown or changed host key
+│   ├── AuthenticationError
+│   └── ConnectionLost    the last frame is missing: the state is unknown
+├── Locked                exit 4: another run holds the host
+└── Interrupted           exit 130: Ctrl-C
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
 from provision.shell import Sh
 
 Reading = Mapping[str, str]
-"""What one read found: property name -> text. Everything is text, so ``644`` and ``0644`` are made equal in desired()."""
+"""What one read found: property name -> text. All is text, so ``644`` and ``0644`` are made equal in desired()."""
 
 
 @dataclass(frozen=True, order=True)
@@ -36,7 +36,10 @@ State = Mapping[Property, str]
 
 @dataclass(frozen=True, order=True)
 class Stat(Read):
-    """``type`` (file, directory, link, other, absent), ``mode`` (four octal digits), ``owner``, ``group``, ``target`` of a link."""
+    """``type`` (file, directory, link, other, absent), ``mode`` (four octal digits), ``owner``, ``group``, ``target``.
+
+    A link is not followed; ``target`` is where it points, empty for all else.
+    """
 
     path: str
 
@@ -57,7 +60,10 @@ class Content(Read):
 
 @dataclass(frozen=True, order=True)
 class Unit(Read):
-    """``LoadState``, ``ActiveState``, ``SubState``, ``UnitFileState``, ``NeedDaemonReload``, ``InvocationID``, as `systemctl show` names them."""
+    """``LoadState``, ``ActiveState``, ``SubState``, ``UnitFileState``, ``NeedDaemonReload``, ``InvocationID``.
+
+    Names and values are those of `systemctl show`.
+    """
 
     name: str
 
@@ -71,7 +77,10 @@ class Package(Read):
 
 @dataclass(frozen=True, order=True)
 class Account(Read):
-    """A line of ``database`` (passwd or group): ``exists``, ``id``, ``gid``, ``home``, ``shell``, ``groups`` (sorted, comma-separated)."""
+    """A line of ``database`` (passwd or group): ``exists`` yes or no, ``id``, ``gid``, ``home``, ``shell``, ``groups``.
+
+    ``gid`` to ``groups`` of a passwd line only; ``groups`` are supplementary names, sorted, joined by commas.
+    """
 
     database: str
     name: str
@@ -86,7 +95,7 @@ class Listing(Read):
 
 @dataclass(frozen=True, order=True)
 class Shell(Read):
-    """A script of a kind's own: ``rc`` and, for each line ``key=value`` it prints, that key. Killed after ``timeout`` s.
+    """A script of a kind's own: ``rc``, and each line ``key=value`` it prints as a property. ``timeout`` in seconds.
 
     It runs as root under a shell of its own and must change nothing.
     """

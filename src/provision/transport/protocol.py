@@ -53,10 +53,12 @@ class Connection(Protocol):
     """An authenticated connection to one host."""
 
     def root_stream(self, command: str) -> Stream:
-        """Run ``command`` (one line of POSIX sh, safe in any login shell) as root: directly where the login is root, else through sudo.
+        """Run ``command``, one line of POSIX sh without quotes of its own, as root: through sudo where the login is not.
 
-        Raises Unreachable or one of its kinds, Refused where sudo is missing or not allowed.
+        Raises Unreachable or one of its kinds; Refused where sudo is missing or not allowed.
         """
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Close the connection; never raises."""
+        ...
