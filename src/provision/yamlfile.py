@@ -1,0 +1,291 @@
+"""YAML as Ansible reads it (YAML 1.1), with the place and the source text of every value.
+
+Parsed from libyaml's events, not by its composer, which overflows the C stack on deeply nested text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+import yaml
+from yaml.constructor import SafeConstructor
+from yaml.events import (
+    AliasEvent,
+    DocumentStartEvent,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    StreamEndEvent,
+)
+
+from provision.errors import ConfigError, Position
+
+MAX_DEPTH = 100
+"""Levels of nesting; no configuration has more, and Python's own stack ends at about 300 of them."""
+
+_Event: TypeAlias = Any
+"""One of yaml.events; their stubs know nothing of marks, anchors and tags."""
+
+_TAG = "tag:yaml.org,2002:"
+_TYPED = {_TAG + name for name in ("null", "bool", "int", "float")}
+# Dates stay text, as do a plain `=` and a plain `<<` that is not a key.
+_TEXT = {_TAG + name for name in ("str", "timestamp", "value", "merge")}
+# libyaml counts these as ends of line, so its line numbers do too.
+_LINE_END = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
+_NO_KEYS: Mapping[str, Position] = MappingProxyType({})
+
+_PLAIN_WORDS = {
+    "mapping values are not allowed in this context": (
+        "a ': ' that does not fit here",
+        "Quote the value if the colon belongs to it; otherwise check the indentation.",
+    ),
+    "did not find expected key": ("this line does not fit the mapping above it", "Check its indentation."),
+    "did not find expected '-' indicator": ("this line does not fit the list above it", "Check its indentation."),
+    "could not find expected ':'": ("a key without ':'", "Write `key: value`."),
+    "found unexpected end of stream": ("this quote is never closed", "Add the closing quote."),
+    "did not find expected ',' or ']'": ("this '[' is not closed, or a comma is missing", "Check up to the ']'."),
+    "did not find expected ',' or '}'": ("this '{' is not closed, or a comma is missing", "Check up to the '}'."),
+    "block sequence entries are not allowed in this context": (
+        "a list cannot start on the line of its key",
+        "Put each `- item` on a line of its own.",
+    ),
+    "found unknown escape character": (
+        "an unknown escape in double quotes",
+        "Write the backslash twice, or use single quotes.",
+    ),
+    "did not find expected node content": ("a value is missing here", "Quote it if it begins with this character."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One YAML value with its place."""
+
+    value: dict[str, Node] | list[Node] | str | int | float | bool | None
+    position: Position
+    text: str = ""
+    """A scalar's source text (``3.10``, ``0644``), without the quotes."""
+    quoted: bool = False
+    """The scalar was quoted or a block scalar."""
+    keys: Mapping[str, Position] = field(default_factory=lambda: _NO_KEYS)
+    """Of a mapping: where each key stands."""
+
+    def plain(self) -> Any:
+        """The value without places, as nested dicts and lists."""
+        if isinstance(self.value, dict):
+            return {key: node.plain() for key, node in self.value.items()}
+        if isinstance(self.value, list):
+            return [node.plain() for node in self.value]
+        return self.value
+
+
+def load(path: Path) -> Node:
+    """Read the one document of ``path``; an empty file gives None. Raises ConfigError."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        position = _position_at(data[: error.start].decode(), path)
+        raise ConfigError("this is not UTF-8 text", position=position, hint="Save the file as UTF-8.") from error
+    return parse(text, path)
+
+
+def parse(text: str, file: Path) -> Node:
+    """Read the one document of ``text``; ``file`` is named in positions. Raises ConfigError."""
+    if text.startswith("$ANSIBLE_VAULT;"):
+        raise ConfigError(
+            "files encrypted with ansible-vault are not supported yet",
+            position=Position(file, 1, 1),
+            hint="Decrypt it with `ansible-vault decrypt` and keep it out of git.",
+        )
+    try:
+        return _Builder(text, file).document()
+    except UnicodeEncodeError as error:
+        raise ConfigError("this is not UTF-8 text", position=_position_at(text[: error.start], file)) from error
+    except yaml.reader.ReaderError as error:
+        position = _position_at(text[: text.find(chr(error.character))], file)
+        message = f"a control character (U+{error.character:04X}) is not allowed in YAML"
+        raise ConfigError(message, position=position, hint="Remove it, or write an escape in double quotes.") from error
+    except yaml.MarkedYAMLError as error:
+        raise _syntax_error(error, text, file) from error
+
+
+def from_plain(value: Any, position: Position) -> Node:
+    """Wrap a plain value, every part of it at ``position``: for ``--set`` and tests."""
+    if isinstance(value, Mapping):
+        items = {str(key): from_plain(item, position) for key, item in value.items()}
+        return Node(items, position, keys=dict.fromkeys(items, position))
+    if isinstance(value, list | tuple):
+        return Node([from_plain(item, position) for item in value], position)
+    text = "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    return Node(value, position, text, quoted=isinstance(value, str))
+
+
+def excerpt(position: Position) -> str:
+    """The line of ``position`` and a caret under its column; empty when it cannot be shown."""
+    try:
+        line = _LINE_END.split(position.file.read_text("utf-8"))[position.line - 1]
+    except (OSError, UnicodeDecodeError, IndexError):
+        return ""
+    indent = "".join("\t" if char == "\t" else " " for char in line[: position.column - 1])
+    return f"{line}\n{indent}^"
+
+
+def describe(node: Node) -> str:
+    """The type of a value, in words for a message: ``a mapping``, ``text``, ``nothing``."""
+    names: dict[type, str] = {dict: "a mapping", list: "a list", str: "text", bool: "a boolean", type(None): "nothing"}
+    return names.get(type(node.value), "a number")
+
+
+class _Builder:
+    """Builds nodes from the events of one text."""
+
+    def __init__(self, text: str, file: Path) -> None:
+        self._file = file
+        self._loader = yaml.CSafeLoader(text)
+        self._resolver: Any = self._loader
+        self._constructor: Any = SafeConstructor()
+        self._anchors: dict[str, Node] = {}
+        self._depth = 0
+
+    def document(self) -> Node:
+        self._next()  # the start of the stream
+        if isinstance(self._next(), StreamEndEvent):
+            return Node(None, Position(self._file, 1, 1))
+        root = self._node(self._next())
+        self._next()  # the end of the document
+        after = self._next()
+        if isinstance(after, DocumentStartEvent):
+            raise self._error(after, "a second document in one file", "Keep one document; remove this `---`.")
+        return root
+
+    def _next(self) -> _Event:
+        return self._loader.get_event()
+
+    def _position(self, event: _Event) -> Position:
+        return Position(self._file, event.start_mark.line + 1, event.start_mark.column + 1)
+
+    def _error(self, event: _Event, message: str, hint: str = "") -> ConfigError:
+        return ConfigError(message, position=self._position(event), hint=hint)
+
+    def _node(self, event: _Event) -> Node:
+        if isinstance(event, AliasEvent):
+            if event.anchor not in self._anchors:
+                raise self._error(event, f"the alias *{event.anchor} has no finished anchor &{event.anchor} above it")
+            return self._anchors[event.anchor]
+        if isinstance(event, ScalarEvent):
+            node = self._scalar(event)
+        else:
+            self._depth += 1
+            if self._depth > MAX_DEPTH:
+                raise self._error(event, f"nested more than {MAX_DEPTH} levels deep")
+            node = self._mapping(event) if isinstance(event, MappingStartEvent) else self._sequence(event)
+            self._depth -= 1
+        if event.anchor:
+            self._anchors[event.anchor] = node
+        return node
+
+    def _scalar(self, event: ScalarEvent) -> Node:
+        text, position, quoted, tag = event.value, self._position(event), bool(event.style), event.tag
+        if tag in (None, "!"):
+            tag = self._resolver.resolve(yaml.ScalarNode, text, event.implicit)
+        if tag in _TEXT:
+            return Node(text, position, text, quoted)
+        if tag not in _TYPED:
+            raise self._unknown_tag(event)
+        try:
+            value = self._constructor.yaml_constructors[tag](self._constructor, yaml.ScalarNode(tag, text))
+        except (ValueError, KeyError, IndexError, OverflowError) as error:
+            kind = tag.removeprefix(_TAG)
+            raise self._error(event, f"{text!r} is not a valid {kind}", "Quote it if it is text.") from error
+        return Node(value, position, text, quoted)
+
+    def _sequence(self, start: _Event) -> Node:
+        if start.tag not in (None, "!", _TAG + "seq"):
+            raise self._unknown_tag(start)
+        items = []
+        while not isinstance(event := self._next(), SequenceEndEvent):
+            items.append(self._node(event))
+        return Node(items, self._position(start))
+
+    def _mapping(self, start: _Event) -> Node:
+        if start.tag not in (None, "!", _TAG + "map"):
+            raise self._unknown_tag(start)
+        value: dict[str, Node] = {}
+        keys: dict[str, Position] = {}
+        merged, merged_keys = dict(value), dict(keys)
+        while not isinstance(event := self._next(), MappingEndEvent):
+            if isinstance(event, ScalarEvent) and event.value == "<<" and event.implicit[0]:
+                for source in self._merge_sources(event):
+                    merged |= source.value if isinstance(source.value, dict) else {}
+                    merged_keys |= source.keys
+                continue
+            key, position = self._key(start, event), self._position(event)
+            if key in keys:
+                first = keys[key].line
+                raise self._error(event, f"the key {key!r} is already in line {first}", "Keep one of the two.")
+            keys[key] = position
+            value[key] = self._node(self._next())
+        # Merged keys come first, as in PyYAML: the order of hosts depends on it.
+        return Node(merged | value, self._position(start), keys=merged_keys | keys)
+
+    def _merge_sources(self, event: _Event) -> list[Node]:
+        """What a ``<<`` merges, weakest first."""
+        node = self._node(self._next())
+        sources = node.value[::-1] if isinstance(node.value, list) else [node]
+        if not all(isinstance(source.value, dict) for source in sources):
+            raise self._error(event, f"<< merges a mapping or a list of mappings, not {describe(node)}")
+        return sources
+
+    def _key(self, start: _Event, event: _Event) -> str:
+        if event.start_mark.index == start.start_mark.index + 1 and isinstance(event, MappingStartEvent):
+            raise self._error(start, "a value that begins with {{ must be quoted", 'Write "{{ name }}".')
+        node = self._node(event)
+        if isinstance(node.value, dict | list):
+            raise self._error(event, f"a key must be text, not {describe(node)}")
+        return node.text
+
+    def _unknown_tag(self, event: _Event) -> ConfigError:
+        if event.tag in ("!vault", "!vault-encrypted", "!unsafe"):
+            hint = "Write the value itself, and keep a file with secrets out of git." if "vault" in event.tag else ""
+            return self._error(event, f"the tag {event.tag} is not supported yet", hint)
+        shown = "!!" + event.tag.removeprefix(_TAG) if event.tag.startswith(_TAG) else event.tag
+        return self._error(event, f"the tag {shown} is not known", "Remove the tag.")
+
+
+def _position_at(before: str, file: Path) -> Position:
+    lines = _LINE_END.split(before)
+    return Position(file, len(lines), len(lines[-1]) + 1)
+
+
+def _syntax_error(error: yaml.MarkedYAMLError, text: str, file: Path) -> ConfigError:
+    """Say in plain words what libyaml found."""
+    problem, mark = error.problem or "", error.problem_mark
+    unclosed = problem.startswith(("could not find expected ':'", "found unexpected end", "did not find expected ','"))
+    if mark is None or (unclosed and error.context_mark is not None):
+        mark = error.context_mark
+    if mark is None:
+        return ConfigError(f"not valid YAML: {problem}", position=Position(file, 1, 1))
+    lines = _LINE_END.split(text)
+    line = lines[mark.line] if mark.line < len(lines) else ""
+    indent = line[: len(line) - len(line.lstrip())]
+    if "\t" in indent or line[mark.column : mark.column + 1] == "\t":
+        column = line.index("\t") if "\t" in indent else mark.column
+        return ConfigError(
+            "a tab: YAML indents with spaces",
+            position=Position(file, mark.line + 1, column + 1),
+            hint="Replace it with spaces.",
+        )
+    message, hint = _PLAIN_WORDS.get(problem, (f"not valid YAML: {problem}", ""))
+    if problem == "found character that cannot start any token":
+        message, hint = f"a value cannot begin with {line[mark.column]}", "Put it in quotes."
+    return ConfigError(message, position=Position(file, mark.line + 1, mark.column + 1), hint=hint)
