@@ -1,0 +1,96 @@
+# The root shell of one run. Its standard input carries, in this order and for as long as the line lives:
+#   an empty line              a heartbeat
+#   put ID SIZE                SIZE bytes follow; they are appended to the payload of trip ID
+#   trip ID                    unpack the payload of ID and run its file "main"
+# session.py sets before it: nonce, base (a folder in /run), holder (empty = take no lock).
+# Nothing but frames goes to standard output; a frame that cannot be written ends the shell.
+
+: "${nonce:?}" "${base:?}"
+
+frame() {
+	printf '\n@%s %s\n' "$nonce" "$*" || exit 141
+}
+
+# Seconds since boot: a clock that nobody sets.
+beat() {
+	read -r uptime _ </proc/uptime && printf '%s\n' "${uptime%.*}" >"$run/beat"
+}
+
+take_lock() {
+	# 9<> and not 9>: opening must not wipe the name of the holder.
+	exec 9<>"$base/lock"
+	if ! flock -n 9; then
+		frame locked
+		cat "$base/lock"
+		frame end
+		exit 4
+	fi
+	printf '%s\n' "$holder" >"$base/lock"
+	for old in "$base"/run.*; do
+		# With the lock in hand no step of another run is alive: what is left of them is litter.
+		[ "$old" = "$run" ] || rm -rf "$old"
+	done
+}
+
+# A line that dies silently leaves this shell waiting in read, or in a write to a full pipe, and the lock with it.
+watch_line() {
+	exec 3<&- 9<&- </dev/null >/dev/null 2>&1
+	while sleep 15 && [ -d "$run" ]; do
+		read -r uptime _ </proc/uptime
+		read -r last <"$run/beat" || continue
+		[ "$((${uptime%.*} - last))" -gt 60 ] || continue
+		: >"$run/dead"
+		# A running step is left to complete: the runner finds the file before the next one.
+		[ -e "$run/running" ] && continue
+		rm -rf "$run"
+		# Whatever of this run still waits is in our process group; steps are not, they have sessions of their own.
+		kill -KILL 0
+	done
+}
+
+leave() {
+	[ -z "$watcher" ] || kill "$watcher" 2>/dev/null
+	# A step that outlives the line still needs its files.
+	[ -e "$run/running" ] || rm -rf "$run"
+}
+
+drive() {
+	umask 077
+	export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 HOME=/root
+	cd /
+	trap '' PIPE
+	watcher=''
+	[ -d "$base" ] || mkdir -p "$base" || exit 1
+	run=$(mktemp -d "$base/${holder:+run}${holder:-plan}.XXXXXXXXXX") || exit 1
+	trap leave EXIT
+	trap 'exit 143' TERM HUP
+	exec 3<&0 </dev/null
+	beat
+	frame session "$run"
+	if [ -n "$holder" ]; then
+		take_lock
+		watch_line &
+		watcher=$!
+	fi
+	while IFS= read -r request <&3; do
+		beat
+		# shellcheck disable=SC2086 # our own words, never a value of the user's
+		set -- $request
+		case ${1-} in
+		put)
+			head -c "$3" <&3 >>"$run/$2.tgz" || exit 1
+			;;
+		trip)
+			mkdir "$run/$2"
+			tar -xzf "$run/$2.tgz" -C "$run/$2" || exit 1
+			rm "$run/$2.tgz"
+			export run nonce here="$run/$2"
+			sh "$here/main"
+			[ ! -e "$run/dead" ] || exit 1
+			rm -rf "${run:?}/$2"
+			;;
+		esac
+	done
+}
+
+drive
