@@ -1,0 +1,40 @@
+"""Writes the inventory that makes a lab usable by `provision` and by Ansible."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import yaml
+
+from provision.lab.provider import Host
+
+
+def write_inventory(path: Path, hosts: Sequence[Host], variables: Mapping[str, object]) -> None:
+    """Write the YAML inventory of ``hosts`` to ``path``; a value that is a YAML node keeps its source text."""
+    inventory: dict[str, object] = {"hosts": {host.name: _connection(host) for host in hosts}}
+    if variables:
+        inventory["vars"] = dict(variables)
+    text = yaml.dump({"all": inventory}, Dumper=_Dumper, sort_keys=False, width=200, allow_unicode=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    unfinished.write_text(f"# Written by `provision lab up`, removed by `provision lab down`.\n{text}")
+    os.replace(unfinished, path)
+
+
+def _connection(host: Host) -> dict[str, object]:
+    return {
+        "ansible_host": host.address,
+        **({"ansible_port": host.port} if host.port != 22 else {}),
+        "ansible_user": host.user,
+        "ansible_ssh_private_key_file": str(host.key),
+        "ansible_ssh_common_args": f"-o UserKnownHostsFile={host.known_hosts}",
+    }
+
+
+class _Dumper(yaml.SafeDumper):
+    """Dumps a composed node as it was written: `3.10` stays `3.10`."""
+
+
+_Dumper.add_multi_representer(yaml.Node, lambda _, node: node)

@@ -1,0 +1,85 @@
+"""What a kind of test host has to offer. One module per provider implements it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Image:
+    """Which image a host is made from."""
+
+    distro: str = "bookworm"
+    """Debian's codename: see :data:`provision.lab.image.DISTROS`."""
+    flavour: str = "minimal"
+    """``minimal`` (root logs in) or ``cloud`` (``debian`` logs in and has sudo): see :data:`provision.lab.image.USERS`."""
+
+
+@dataclass(frozen=True)
+class Host:
+    """One test host and how to log in to it."""
+
+    name: str
+    address: str
+    port: int
+    user: str
+    key: Path
+    """The private key that opens it."""
+    known_hosts: Path
+    """The file with its host key."""
+    image: Image
+
+    @property
+    def ssh_options(self) -> list[str]:
+        """OpenSSH options that reach exactly this host, whatever ~/.ssh says."""
+        return [
+            *("-F", "none", "-p", str(self.port), "-i", str(self.key)),
+            *("-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes"),
+            *("-o", f"UserKnownHostsFile={self.known_hosts}", "-o", "GlobalKnownHostsFile=none"),
+        ]
+
+    def ssh(self, *command: str) -> list[str]:
+        """The argument list of an ssh client that runs ``command``, or a login shell without one."""
+        return ["ssh", *self.ssh_options, f"{self.user}@{self.address}", *(["--", *command] if command else [])]
+
+
+class Provider(Protocol):
+    """Makes, boots and removes the hosts of one lab. Every method may be repeated after a crash in its middle."""
+
+    def require(self) -> None:
+        """Raise ProvisionError naming what this machine lacks, with the command that installs it."""
+        ...
+
+    def hosts(self) -> list[Host]:
+        """The hosts that exist, running or not, in the order of their numbers."""
+        ...
+
+    def create(self, number: int, image: Image) -> Host:
+        """Make the disk of host ``number`` (from 1), which must not exist; it does not boot yet."""
+        ...
+
+    def start(self, host: Host) -> None:
+        """Boot ``host`` unless it runs undamaged; repair what a crash left. Does not wait for its sshd."""
+        ...
+
+    def running(self, host: Host) -> bool:
+        """Whether ``host`` has been booted and not ended since."""
+        ...
+
+    def log(self, host: Host) -> Path:
+        """The file with the console output of ``host``."""
+        ...
+
+    def root(self, host: Host) -> Path:
+        """The folder that shows the root of ``host``'s file system on this machine. Raises ProvisionError for a VM."""
+        ...
+
+    def remove(self, host: Host) -> None:
+        """End ``host`` and delete all of it."""
+        ...
+
+    def close(self) -> None:
+        """Remove what the hosts shared, once the last one is gone."""
+        ...
