@@ -12,7 +12,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     >>> nearest("app_wrokers", ["app_workers", "app_env"])
     'app_workers'
     """
-    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.7)
+    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.65)
     return matches[0] if matches else ""
 
 

@@ -1,8 +1,8 @@
 """What a field of a kind can say about itself beyond its annotation; schema.py reads it.
 
-Annotations a kind may use: str, int, bool, float, ``tuple[T, ...]``, ``Mapping[str, T]``, ``Literal[...]``, ``X | None``,
-:data:`Mode`, and ``LocalFile`` and ``Rendered`` of base.py. ``__post_init__`` may raise ValueError with a sentence
-about fields that do not go together; the loader adds the place.
+Annotations a kind may use: str, int, bool, float, ``tuple[T, ...]``, ``Mapping[str, T]``, ``Literal[...]``,
+``X | None``, :data:`Mode`, and ``LocalFile`` and ``Rendered`` of base.py. ``__post_init__`` may raise ValueError with a
+sentence about fields that do not go together; the loader adds the place.
 """
 
 from __future__ import annotations

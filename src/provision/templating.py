@@ -1,0 +1,214 @@
+"""Jinja as Ansible uses it: variables that hold templates, native types, errors that point at the place in the YAML.
+
+YAML is parsed first, then its strings are rendered. A string that is wholly ``{{ x }}`` keeps the type of x, and one
+that is wholly the name of a variable keeps also its place and source text: that is how ``3.10`` stays ``3.10``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, Template, nodes
+from jinja2.exceptions import TemplateSyntaxError
+
+from provision import template_errors
+from provision.errors import ConfigError, Position
+from provision.filters import Filter, filters, plain, tests
+from provision.resources.base import Facts
+from provision.scope import Convert, Scope
+from provision.template_errors import Absent, FactsNeeded, MissingName
+from provision.yamlfile import Node, describe, from_plain
+
+OMIT = "__omit_place_holder__"
+"""The value of Ansible's ``omit``: a field that gets it counts as not given."""
+
+MANAGED = "Managed by provision; changes made here are overwritten."
+"""The value of Ansible's ``ansible_managed``."""
+
+_REFUSED_NAMES = {
+    "lookup": "Read files with the copy or template module, secrets with the inventory's own means.",
+    "query": "Write the list in a variable.",
+    "q": "Write the list in a variable.",
+    "hostvars": "Give the value as a group variable, which every host of the group has.",
+    "now": "What changes with every run would be changed on the host by every run.",
+}
+_NEEDS_A_FILE = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)
+
+
+@dataclass(frozen=True)
+class _Compiled:
+    template: Template
+    native: bool = False
+    """It sets ``result`` instead of writing text."""
+    name: str = ""
+    """It is this variable and nothing else."""
+
+
+class Templates:
+    """One Jinja environment and everything compiled in it, shared by all hosts of a run."""
+
+    def __init__(self, extra_filters: Mapping[str, Filter] | None = None) -> None:
+        self._environment = Environment(
+            undefined=Absent, keep_trailing_newline=True, trim_blocks=True, finalize=_finalize, autoescape=False
+        )
+        self._environment.filters.update(filters())
+        self._environment.filters.update(extra_filters or {})
+        self._environment.tests.update(tests())
+        self._environment.tests["defined"] = _is_defined
+        self._environment.tests["undefined"] = lambda value: not _is_defined(value)
+        self._environment.filters["default"] = self._environment.filters["d"] = _default
+        self._constants = {**self._environment.globals, "omit": OMIT, "ansible_managed": MANAGED}
+        self._compiled: dict[tuple[str, bool], _Compiled] = {}
+
+    def scope(
+        self, variables: Mapping[str, Node], facts: Facts | None = None, convert: Convert = lambda _name, node: node
+    ) -> Scope:
+        """The variables of one host, to be rendered as they are used; to use a fact without ``facts`` is FactsNeeded."""
+        return Scope(self.resolve, self._constants, variables, facts, convert)
+
+    def render(self, node: Node, variables: Mapping[str, Node] | Scope) -> Any:
+        """The plain value of ``node`` with all its templates rendered. Raises ConfigError or FactsNeeded."""
+        return self.resolve(node, self._scope(variables)).plain()
+
+    def evaluate(self, node: Node, variables: Mapping[str, Node] | Scope) -> bool:
+        """The truth of a ``when``: an expression, a boolean, or a list of them of which all must hold."""
+        scope = self._scope(variables)
+        if isinstance(node.value, list):
+            return all(self.evaluate(condition, scope) for condition in node.value)
+        value = node.value
+        if isinstance(value, str):
+            if "{{" in value or "{%" in value:
+                hint = "Write the bare expression, without {{ }}."
+                raise ConfigError("a condition is already an expression", position=node.position, hint=hint)
+            value = self._run(self._compile(node, expression=True), node, scope)
+        if isinstance(value, bool):
+            return value
+        shown = describe(from_plain(value, node.position))
+        hint = "Write a comparison, `x is defined`, `x | length > 0` or `x | bool`."
+        raise ConfigError(f"this condition gives {shown}, not true or false", position=node.position, hint=hint)
+
+    def render_file(self, path: Path, text: str, scope: Scope) -> str:
+        """The template ``text`` of the file ``path``, rendered; errors point into it."""
+        node = Node(text, Position(path, 1, 1), text, quoted=True)
+        if text.startswith("#jinja2:"):
+            hint = "trim_blocks is on, lstrip_blocks is off; write {%- where you want more trimmed."
+            raise ConfigError("a #jinja2: line is not supported", position=node.position, hint=hint)
+        compiled = self._compile(node, native=False)
+        return str(self._run(compiled, node, scope))
+
+    def check_syntax(self, node: Node, *, expression: bool = False) -> None:
+        """Compile every template in ``node``, so that it need not be rendered to find its mistakes."""
+        for child in _children(node):
+            self.check_syntax(child, expression=expression)
+        if isinstance(node.value, str) and (expression or _templated(node.value)):
+            self._compile(node, expression=expression)
+
+    def resolve(self, node: Node, scope: Scope) -> Node:
+        """``node`` with its templates rendered, places and source texts kept. Raises ConfigError or FactsNeeded."""
+        if isinstance(node.value, str):
+            return self._resolve_text(node, scope) if _templated(node.value) else node
+        if isinstance(node.value, dict):
+            fields = {key: self.resolve(child, scope) for key, child in node.value.items()}
+            return replace(node, value={key: child for key, child in fields.items() if child.value != OMIT})
+        if isinstance(node.value, list):
+            items = [self.resolve(child, scope) for child in node.value]
+            return replace(node, value=[item for item in items if item.value != OMIT])
+        return node
+
+    def _resolve_text(self, node: Node, scope: Scope) -> Node:
+        compiled = self._compile(node)
+        if compiled.name and scope.is_variable(compiled.name):
+            return scope.node(compiled.name)
+        return from_plain(self._run(compiled, node, scope), node.position)
+
+    def _scope(self, variables: Mapping[str, Node] | Scope) -> Scope:
+        return variables if isinstance(variables, Scope) else self.scope(variables)
+
+    def _compile(self, node: Node, *, expression: bool = False, native: bool = True) -> _Compiled:
+        text = str(node.value)
+        key = (text, expression)
+        if key not in self._compiled:
+            self._compiled[key] = self._parse(text, node, expression=expression, native=native)
+        return self._compiled[key]
+
+    def _parse(self, text: str, node: Node, *, expression: bool, native: bool) -> _Compiled:
+        try:
+            tree = self._environment.parse("{{ " + text + "\n}}" if expression else text)
+            self._refuse(tree, node)
+            whole = _whole_expression(tree) if native else None
+            if whole is None:
+                return _Compiled(self._environment.from_string(tree))
+            body: list[nodes.Node] = [nodes.Assign(nodes.Name("result", "store", lineno=1), whole, lineno=1)]
+            template = self._environment.from_string(nodes.Template(body, lineno=1))
+        except TemplateSyntaxError as error:
+            raise template_errors.syntax_error(error, node, expression=expression) from error
+        return _Compiled(template, native=True, name=whole.name if isinstance(whole, nodes.Name) else "")
+
+    def _refuse(self, tree: nodes.Template, node: Node) -> None:
+        """Find by name what exists in Ansible or Jinja but not here; Jinja would only say "undefined"."""
+        for name in tree.find_all(nodes.Name):
+            if name.name in _REFUSED_NAMES and name.ctx == "load":
+                position = template_errors.position_of(node, name.name)
+                raise ConfigError(f"{name.name} is not supported", position=position, hint=_REFUSED_NAMES[name.name])
+        for used in tree.find_all(nodes.Filter):
+            if used.name not in self._environment.filters:
+                raise template_errors.unknown("filter", used.name, node, self._environment.filters)
+        for test in tree.find_all(nodes.Test):
+            if test.name not in self._environment.tests:
+                raise template_errors.unknown("test", test.name, node, self._environment.tests)
+        for statement in tree.find_all(_NEEDS_A_FILE):
+            keyword = type(statement).__name__.lower().replace("fromimport", "from")
+            position = template_errors.position_of_line(node, statement.lineno)
+            hint = "Write its text into this template."
+            raise ConfigError(f"{{% {keyword} %}} is not supported", position=position, hint=hint)
+
+    def _run(self, compiled: _Compiled, node: Node, scope: Scope) -> Any:
+        template = compiled.template
+        context = template.new_context(scope, shared=True)  # type: ignore[arg-type]  # it only looks names up
+        try:
+            text = "".join(template.root_render_func(context))
+            return plain(context.vars["result"]) if compiled.native else text
+        except (ConfigError, FactsNeeded):
+            raise
+        except MissingName as error:
+            line = template_errors.line_of(error, template)
+            raise template_errors.undefined(error, node, scope, line) from error
+        except Exception as error:  # a user's expression can raise whatever Python can
+            raise template_errors.failed(error, node, template_errors.line_of(error, template)) from error
+
+
+def _templated(text: str) -> bool:
+    return "{{" in text or "{%" in text or "{#" in text
+
+
+def _children(node: Node) -> list[Node]:
+    if isinstance(node.value, dict):
+        return list(node.value.values())
+    return node.value if isinstance(node.value, list) else []
+
+
+def _whole_expression(tree: nodes.Template) -> nodes.Expr | None:
+    """The one expression that is the whole template, None where there is text around it."""
+    if len(tree.body) != 1 or not isinstance(tree.body[0], nodes.Output) or len(tree.body[0].nodes) != 1:
+        return None
+    only = tree.body[0].nodes[0]
+    return None if isinstance(only, nodes.TemplateData) else only
+
+
+def _finalize(value: Any) -> Any:
+    """None is written as nothing, and a generator as the list it gives, as in Ansible."""
+    return "" if value is None else plain(value)
+
+
+def _is_defined(value: Any) -> bool:
+    """A fact that is not known yet is defined all the same."""
+    return not isinstance(value, Absent) or isinstance(value.because, FactsNeeded)
+
+
+def _default(value: Any, default_value: Any = "", boolean: bool = False) -> Any:
+    if not _is_defined(value):
+        return default_value
+    return default_value if boolean and not value else value
