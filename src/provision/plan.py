@@ -1,0 +1,256 @@
+"""Compare what is wanted with what was observed, and put the steps of a host in order. Pure.
+
+A restart is state, not an event: a handler's stamp on the host is the digest of everything its notifiers want. A plan
+that changes a notifier deletes the stamp first and writes it after the handler has run, so a run killed anywhere in
+between still finds the restart due.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from provision.resources.base import Change, Diff, Facts, Read, Reading, Resource, Shell, State, Step
+from provision.resources.service import Service
+from provision.resources.task import Handler, Playbook, Task
+from provision.shell import Sh, lines, sh
+
+STAMPS = "/var/lib/provision/handlers"
+"""One file a handler, 0700: the digest its last run stood for."""
+
+STAMP_READ = Shell(
+    sh("cd {} 2>/dev/null && for stamp in *; do read -r digest <$stamp && echo $stamp=$digest; done", STAMPS)
+)
+
+
+def compare(desired: State, observed: Mapping[Read, Reading], facts: Facts) -> Diff:
+    """The properties whose observed text is not the desired one; a property the host lacks reads as empty."""
+    changes = (Change(prop, observed.get(prop.read, {}).get(prop.name, ""), wanted) for prop, wanted in desired.items())
+    return Diff(tuple(change for change in changes if change.before != change.after), observed, facts)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """``--tags``, ``--skip-tags`` and ``--role``, with Ansible's meaning."""
+
+    tags: frozenset[str] = frozenset()
+    skip_tags: frozenset[str] = frozenset()
+    roles: frozenset[str] = frozenset()
+
+    def __contains__(self, task: Task) -> bool:
+        if self.roles and task.role not in self.roles:
+            return False
+        special = task.tags | ({"tagged"} if task.tags else {"untagged"}) | {"all"}
+        if self.skip_tags & special:
+            return False
+        if "never" in task.tags and not (self.tags & task.tags):
+            return False
+        return not self.tags or bool(self.tags & special) or "always" in task.tags
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the plan says of one task."""
+
+    task: Task
+    word: str
+    """ok, change, unknown (an earlier change decides) or skip."""
+    diff: Diff | None = None
+
+
+@dataclass(frozen=True)
+class Due:
+    """A handler that will run, and why."""
+
+    handler: Handler
+    reason: str
+
+
+@dataclass(frozen=True)
+class Item:
+    """The steps of one task or handler; ``role`` and ``name`` say whose."""
+
+    role: str
+    name: str
+    steps: tuple[Step, ...]
+    is_handler: bool = False
+
+
+@dataclass
+class Plan:
+    """The ordered changes of one host. Empty ``items`` = converged."""
+
+    verdicts: list[Verdict] = field(default_factory=list)
+    due: list[Due] = field(default_factory=list)
+    items: list[Item] = field(default_factory=list)
+    stamps: dict[str, str] = field(default_factory=dict)
+    """What the stamps of its handlers will be when all steps have run."""
+
+    def keys(self) -> list[str]:
+        """What will not settle, for NotConverged: each task with the properties that differ."""
+        named = [
+            f"{verdict.task.name}: {', '.join(sorted({change.property.name for change in verdict.diff.changes}))}"
+            for verdict in self.verdicts
+            if verdict.word != "ok" and verdict.diff is not None
+        ]
+        return named + [f"handler {due.handler.name}" for due in self.due]
+
+
+def stamp_name(handler: Handler) -> str:
+    """The file that holds a handler's stamp: readable, and unlike any other's."""
+    readable = "".join(c if c.isascii() and c.isalnum() else "_" for c in f"{handler.role}_{handler.name}")
+    return f"{readable}_{hashlib.sha256(f'{handler.role}/{handler.name}'.encode()).hexdigest()[:8]}"
+
+
+def stamp_digest(handler: Handler, notifiers: Iterable[tuple[Task, State]]) -> str:
+    """The digest of the desired state of all notifiers, whatever was selected for this run."""
+    digest = hashlib.sha256(repr(handler).encode())
+    for task, state in notifiers:
+        digest.update(repr((task.role, task.name, sorted(state.items(), key=repr))).encode())
+    return digest.hexdigest()
+
+
+def build(
+    playbook: Playbook,
+    observed: Mapping[Read, Reading],
+    facts: Facts,
+    selected: Callable[[Task], bool],
+    *,
+    stage: Callable[[Task], bool] = lambda task: True,
+) -> Plan:
+    """The plan of one host. ``stage`` leaves out tasks whose turn comes later in a roll."""
+    return _Builder(playbook, observed, facts, selected, stage).build()
+
+
+class _Builder:
+    """Walks the tasks once, in order, keeping for each handler what it has still to answer."""
+
+    def __init__(
+        self,
+        playbook: Playbook,
+        observed: Mapping[Read, Reading],
+        facts: Facts,
+        selected: Callable[[Task], bool],
+        stage: Callable[[Task], bool],
+    ) -> None:
+        self._playbook, self._observed, self._facts = playbook, observed, facts
+        self._in_turn = lambda task: task.when and selected(task) and stage(task)
+        self._states = {
+            id(task): task.resource.desired(facts) for task in playbook.tasks if task.resource is not None and task.when
+        }
+        self._handlers = {handler: self._digest(handler) for handler in playbook.handlers}
+        self._last = {
+            handler: max((i for i, task in enumerate(playbook.tasks) if _notifies(task, handler)), default=-1)
+            for handler in playbook.handlers
+        }
+        stamps = observed.get(STAMP_READ, {})
+        self._stale = {
+            handler
+            for handler, digest in self._handlers.items()
+            if digest
+            and stamps.get(stamp_name(handler)) != digest
+            and any(map(self._in_turn, self._notifiers(handler)))
+        }
+        self._notified: dict[Handler, Task] = {}
+        self._plan = Plan()
+
+    def build(self) -> Plan:
+        """All tasks, then a last flush, as at the end of a play."""
+        for position, task in enumerate(self._playbook.tasks):
+            if task.flush:
+                self._flush(position)
+            elif task.resource is not None:
+                self._task(position, task, task.resource)
+        self._flush(len(self._playbook.tasks))
+        return self._plan
+
+    def _notifiers(self, handler: Handler) -> Iterator[Task]:
+        return (task for task in self._playbook.tasks if task.when and _notifies(task, handler))
+
+    def _digest(self, handler: Handler) -> str:
+        """Empty for a handler that nothing notifies on this host: it is never due."""
+        notifiers = [(task, self._states[id(task)]) for task in self._notifiers(handler)]
+        return stamp_digest(handler, notifiers) if notifiers else ""
+
+    def _task(self, position: int, task: Task, resource: Resource) -> None:
+        if not self._in_turn(task):
+            if not task.when:
+                self._plan.verdicts.append(Verdict(task, "skip"))
+            return
+        diff = compare(self._states[id(task)], self._observed, self._facts)
+        if not diff.changes:
+            self._plan.verdicts.append(Verdict(task, "ok", diff))
+            return
+        guarded = bool(self._plan.items) and getattr(resource, "GUARDED", False)
+        self._plan.verdicts.append(Verdict(task, "unknown" if guarded else "change", diff))
+        steps = list(resource.change(diff))
+        if isinstance(resource, Service) and resource.starts(diff):
+            steps[0] = self._restart_instead(position, resource.unit, steps[0])
+        heard = [handler for handler in self._playbook.handlers if _notifies(task, handler)]
+        forget = [_forget(handler) for handler in heard if handler not in self._notified]
+        steps[0] = replace(steps[0], script=lines(*forget, steps[0].script))
+        self._notified |= {handler: task for handler in heard}
+        if task.no_log:
+            steps = [replace(step, secret=True) for step in steps]
+        self._plan.items.append(Item(task.role, task.name, tuple(steps)))
+
+    def _restart_instead(self, position: int, unit: str, start: Step) -> Step:
+        """A planned start with due handlers is a restart: a package may have started the unit meanwhile.
+
+        `systemctl start` changes nothing then, so the unit is stopped first, in the same step: no cut can fall between.
+        """
+        answered = [handler for handler in self._due(position) if handler.unit == unit]
+        if not answered:
+            return start
+        for handler in answered:
+            self._settle(handler, "its unit starts anew")
+        stop = sh("systemctl stop -- {} 2>/dev/null || :", unit)
+        return replace(start, script=lines(stop, start.script, *(self._remember(handler) for handler in answered)))
+
+    def _due(self, position: int) -> list[Handler]:
+        """Handlers to run now: notified by a change before ``position``, or with a stale stamp once all have spoken."""
+        return [
+            handler
+            for handler in self._playbook.handlers
+            if handler in self._notified or (handler in self._stale and self._last[handler] <= position)
+        ]
+
+    def _flush(self, position: int) -> None:
+        for handler in self._due(position):
+            script = lines(
+                sh("systemctl {} -- {}", _VERBS[handler.action], handler.unit),
+                self._remember(handler),
+            )
+            self._settle(handler, self._reason(handler))
+            self._plan.items.append(Item(handler.role, handler.name, (Step(script),), is_handler=True))
+
+    def _reason(self, handler: Handler) -> str:
+        task = self._notified.get(handler)
+        return f"notified by {task.name}" if task else "its last run is not on record"
+
+    def _settle(self, handler: Handler, reason: str) -> None:
+        self._plan.due.append(Due(handler, reason))
+        self._plan.stamps[stamp_name(handler)] = self._handlers[handler]
+        self._notified.pop(handler, None)
+        self._stale.discard(handler)
+
+    def _remember(self, handler: Handler) -> Sh:
+        """Write the stamp, durably and last."""
+        path = f"{STAMPS}/{stamp_name(handler)}"
+        return lines(
+            sh("mkdir -p -m 0700 /var/lib/provision && mkdir -p {}", STAMPS),
+            sh("printf '%s\\n' {} >{}", self._handlers[handler], path + ".new"),
+            sh("sync -f {} && mv -T -- {} {}", path + ".new", path + ".new", path),
+        )
+
+
+_VERBS: Mapping[str, str] = {"restarted": "restart", "reloaded": "reload-or-restart"}
+
+
+def _forget(handler: Handler) -> Sh:
+    return sh("rm -f -- {}", f"{STAMPS}/{stamp_name(handler)}")
+
+
+def _notifies(task: Task, handler: Handler) -> bool:
+    return any(handler.hears(notification) for notification in task.notify)

@@ -1,0 +1,72 @@
+"""The state of a site's certificates: reported, never changed. Caddy gets them by itself, in the background."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from provision.resources.base import Diff, Facts, Read, Reading, Shell, State, Step
+from provision.shell import sh
+
+STORAGE = "/var/lib/caddy/.local/share/caddy/certificates"
+"""Where the packaged Caddy keeps them: AUTHORITY/NAME/NAME.crt."""
+
+LOOK = """
+for name in {}; do
+	set -- {}/*/"$name"/"$name".crt
+	if [ -s "$1" ]; then
+		echo "$name=yes"
+	else
+		found=$(timeout 3 getent ahosts "$name" | while read -r address _; do echo "$address"; done | sort -u | tr '\\n' ' ')
+		echo "$name=no $found"
+		own=$(hostname -I)
+	fi
+done
+echo "own=${{own-}}"
+"""
+"""The resolver is asked only for a name without a certificate, so a run with nothing to do costs one stat a name."""
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """The certificates Caddy should hold for ``name``, one or several; says so where one is missing."""
+
+    IDENTITY: ClassVar[tuple[str, ...]] = ("name",)
+
+    name: tuple[str, ...]
+
+    def reads(self) -> Iterable[Read]:
+        """One look into Caddy's storage."""
+        return [self._read] if self.name else []
+
+    @property
+    def _read(self) -> Shell:
+        return Shell(sh(LOOK, self.name, STORAGE))
+
+    def desired(self, facts: Facts) -> State:
+        """Nothing: a missing certificate is no failure of the run."""
+        return {}
+
+    def change(self, diff: Diff) -> list[Step]:
+        """Never called: there is nothing to differ."""
+        return []
+
+    def notices(self, readings: Mapping[Read, Reading]) -> list[str]:
+        """A sentence for each name that has no certificate yet."""
+        found = readings.get(self._read, {}) if self.name else {}
+        return [
+            _missing(name, found[name].removeprefix("no").split(), found.get("own", "").split())
+            for name in self.name
+            if found.get(name, "yes") != "yes"
+        ]
+
+    def urls(self, readings: Mapping[Read, Reading]) -> list[str]:
+        """Where the site answers."""
+        return [f"https://{name}" for name in self.name]
+
+
+def _missing(name: str, resolved: list[str], own: list[str]) -> str:
+    there = f"{name} resolves to {', '.join(resolved)}" if resolved else f"{name} does not resolve"
+    here = f", this host is {', '.join(own)}" if own else ""
+    return f"the app is up; no certificate yet: {there}{here}; Caddy retries by itself"

@@ -1,0 +1,293 @@
+"""Hosts x stages: all hosts side by side, rolling roles in turn behind a canary. Yields events."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from provision import __version__
+from provision.converge import Host, Tally, describe
+from provision.errors import Interrupted, Locked, ProvisionError, Unreachable
+from provision.events import Emit, HostFinished, HostNotReached, Notice, Phase
+from provision.inventory import Inventory
+from provision.plan import Plan, Selection
+from provision.play import HostPlay, plays
+from provision.resources.task import Task
+from provision.transport.protocol import Connection, Login
+from provision.transport.session import Session, stop_request
+from provision.yamlfile import Node
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line asks for."""
+
+    check: bool = False
+    diff: bool = False
+    limit: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    skip_tags: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+    extra: Mapping[str, Node] = field(default_factory=dict)
+    forks: int = 32
+    command: str = ""
+    """The command line without secrets, for the lock and the audit."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the run ended on each host it tried."""
+
+    results: Mapping[str, HostFinished]
+    pending: bool = False
+    """A check found changes."""
+
+    @property
+    def exit_code(self) -> int:
+        """1 before 3 before 4; 130 when the user stopped it."""
+        codes = {result.error.exit_code for result in self.results.values() if result.error is not None}
+        return next((code for code in (130, 2, 1, 3, 4) if code in codes), 0)
+
+
+class Run:
+    """One `up` or `plan`. Making it validates everything a user wrote; nothing is sent before ``execute``."""
+
+    def __init__(self, inventory: Path, options: Options, emit: Emit, connect: Callable[[Login], Connection]) -> None:
+        self._options, self._emit, self._connect = options, emit, connect
+        self._stopping = threading.Event()
+        loaded = Inventory.load(inventory)
+        hosts = loaded.select(",".join(options.limit) or "all")
+        self._workers = [
+            _Worker(play, login, self) for play, login in plays(loaded, hosts, options.extra, options.roles)
+        ]
+
+    @property
+    def options(self) -> Options:
+        """What was asked for."""
+        return self._options
+
+    @property
+    def emit(self) -> Emit:
+        """Where events go."""
+        return self._emit
+
+    def connect(self, login: Login) -> Connection:
+        """A connection, unless the run is stopping."""
+        self.ensure_going()
+        return self._connect(login)
+
+    def ensure_going(self) -> None:
+        """Raise Interrupted once the user has asked to stop."""
+        if self._stopping.is_set():
+            raise Interrupted("stopped before the next step, as asked")
+
+    def stop(self) -> None:
+        """Let running steps complete and start no further one. Safe to call from another thread."""
+        self._stopping.set()
+        for worker in self._workers:
+            worker.request_stop()
+
+    def abort(self) -> None:
+        """Stop waiting for running steps; where a step says how, end it."""
+        self.stop()
+        for worker in self._workers:
+            worker.abort()
+
+    def execute(self) -> Outcome:
+        """Run on all hosts and wait for them."""
+        rolling = [worker for worker in self._workers if worker.rolls]
+        in_turn = len(rolling) > 1 and not self._options.check
+        try:
+            self._each(self._workers, lambda worker: worker.first(in_turn=in_turn))
+            if in_turn:
+                self._roll([worker for worker in rolling if worker.waiting])
+        finally:
+            for worker in self._workers:
+                worker.close()
+        results = {worker.name: worker.result for worker in self._workers if worker.result is not None}
+        return Outcome(results, any(worker.pending for worker in self._workers))
+
+    def _each(self, workers: Sequence[_Worker], work: Callable[[_Worker], None]) -> None:
+        if not workers:
+            return
+        with ThreadPoolExecutor(min(len(workers), self._options.forks), thread_name_prefix="host") as pool:
+            list(pool.map(work, workers))
+
+    def _roll(self, waiting: Sequence[_Worker]) -> None:
+        """First one host, the canary, then the others; a failure leaves the rest as they are."""
+        for batch in _batches(waiting):
+            failed = [worker.name for worker in self._workers if worker.failed]
+            if failed:
+                for worker in batch:
+                    worker.leave(f"{failed[0]} failed; this host keeps what it serves")
+            else:
+                self._each(batch, lambda worker: worker.second())
+
+
+def _batches(waiting: Sequence[_Worker]) -> Iterable[Sequence[_Worker]]:
+    return [batch for batch in (waiting[:1], waiting[1:]) if batch]
+
+
+class _Worker:
+    """One host of a run: its connection, its session, and how it ended."""
+
+    def __init__(self, play: HostPlay, login: Login, run: Run) -> None:
+        self.name = login.name
+        self.result: HostFinished | None = None
+        self.pending = False
+        self.waiting = False
+        self.rolls = bool(play.rolling)
+        self._play, self._login, self._run = play, login, run
+        self._connection: Connection | None = None
+        self._session: Session | None = None
+        self._host: Host | None = None
+        self._began = 0.0
+        self._tally = Tally()
+
+    @property
+    def failed(self) -> bool:
+        """Did this host end with an error?"""
+        return self.result is not None and self.result.error is not None
+
+    def first(self, *, in_turn: bool) -> None:
+        """Connect, survey, plan, and apply all that need not wait for its turn."""
+        self._began = time.monotonic()
+        self._guarded(lambda: self._first(in_turn=in_turn))
+
+    def second(self) -> None:
+        """The rolling roles, then the proof."""
+        self._guarded(self._second)
+
+    def leave(self, reason: str) -> None:
+        """End without the rolling roles."""
+        self._run.emit(HostNotReached(self.name, reason))
+        self._finish(None)
+
+    def _first(self, *, in_turn: bool) -> None:
+        options = self._run.options
+        self._run.emit(Phase(self.name, "connect"))
+        self._connection = self._run.connect(self._login)
+        self._session = Session(self._connection, holder="" if options.check else _holder(options.command))
+        selection = Selection(frozenset(options.tags), frozenset(options.skip_tags), frozenset(options.roles))
+        self._host = host = Host(
+            self.name,
+            self._play,
+            self._session,
+            self._run.emit,
+            selected=selection.__contains__,
+            diff=options.diff,
+            audit=_audit(options.command),
+        )
+        host.survey()
+        whole = host.plan()
+        host.announce(whole)
+        self.pending = bool(whole.items)
+        if options.check or not whole.items:
+            if options.check:
+                host.tally.changed = len(whole.items)
+            self._finish(None)
+            return
+        if not in_turn:
+            self._apply(host, whole)
+            self._prove(host)
+            return
+        self._apply(host, host.plan(self._in_first_stage))
+        self.waiting = bool(host.plan(self._in_second_stage).items)
+        if self.waiting:
+            self._run.emit(Phase(self.name, "wait"))
+        else:
+            self._prove(host)
+
+    def _second(self) -> None:
+        assert self._host is not None
+        self._apply(self._host, self._host.plan(self._in_second_stage))
+        self._prove(self._host)
+
+    def _in_second_stage(self, task: Task) -> bool:
+        return task.role in self._play.rolling
+
+    def _in_first_stage(self, task: Task) -> bool:
+        return not self._in_second_stage(task)
+
+    def _apply(self, host: Host, planned: Plan) -> None:
+        if planned.items:
+            self._run.ensure_going()
+            host.apply(planned)
+
+    def _prove(self, host: Host) -> None:
+        self._run.ensure_going()
+        host.prove()
+        self._finish(None)
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception as error:
+            self._finish(describe(error))
+
+    def _finish(self, error: ProvisionError | None) -> None:
+        host = self._host
+        tally = host.tally if host else self._tally
+        if host is not None and error is None:
+            for text in host.notices():
+                self._run.emit(Notice(self.name, text))
+        lost = isinstance(error, (Unreachable, Locked))
+        self.result = HostFinished(
+            self.name,
+            ok=tally.ok,
+            changed=tally.changed,
+            failed=int(error is not None and not lost),
+            unreachable=int(lost),
+            trips=self._session.trips if self._session else 0,
+            seconds=time.monotonic() - self._began,
+            skipped=tally.skipped,
+            unknown=tally.unknown,
+            error=error,
+            urls=tuple(host.urls()) if host and error is None else (),
+        )
+        self._run.emit(self.result)
+        self.close()
+
+    def request_stop(self) -> None:
+        """Touch the stop file through a second channel; where there is none, end the session."""
+        session, connection = self._session, self._connection
+        if session is None or connection is None or self.result is not None:
+            return
+        try:
+            stream = connection.root_stream(stop_request(session.folder))
+            stream.receive()
+            stream.close()
+        except ProvisionError:
+            session.close()
+
+    def abort(self) -> None:
+        """End what the running step started, then the session."""
+        if self._session is not None and self.result is None:
+            self._session.close()
+
+    def close(self) -> None:
+        """Close session and connection."""
+        if self._session is not None:
+            self._session.close()
+        if self._connection is not None:
+            self._connection.close()
+
+
+def _holder(command: str) -> str:
+    return f"{getpass.getuser()}@{socket.gethostname()} (pid {os.getpid()}) since {_now()}: {command}"
+
+
+def _audit(command: str) -> dict[str, object]:
+    who = f"{getpass.getuser()}@{socket.gethostname()}"
+    return {"who": who, "when": _now(), "version": __version__, "command": command}
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
