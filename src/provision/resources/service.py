@@ -1,0 +1,174 @@
+"""``service``: a systemd unit, running or not, at boot or not. Also the one way to start, restart and reload a unit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+from provision.resources.base import Diff, Facts, Read, Shell, State, Step, Unit
+from provision.resources.fields import option
+from provision.shell import Sh, lines, sh
+
+Action = Literal["started", "restarted", "reloaded"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """A systemd unit. A name without a dot means ``NAME.service``.
+
+    ``daemon-reload`` happens by itself: systemd says when it is needed. A unit without an [Install] section counts as
+    enabled and as disabled. ``restarted`` and ``reloaded`` exist in handlers only: no state of a host equals them.
+    """
+
+    IDENTITY: ClassVar[tuple[str, ...]] = ("name",)
+
+    name: str = field(metadata=option(aliases=("service", "unit")))
+    state: Literal["started", "stopped"] | None = None
+    enabled: bool | None = None
+    masked: bool | None = None
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9:_.\\@][A-Za-z0-9:_.\\@-]*", self.name):
+            raise ValueError(f"name {self.name!r} is no unit name")
+        if self.state is None and self.enabled is None and self.masked is None:
+            raise ValueError("service needs at least one of state, enabled and masked")
+        if self.masked and (self.state == "started" or self.enabled):
+            raise ValueError("a masked unit can be neither started nor enabled")
+
+    @property
+    def unit(self) -> str:
+        """The full name of the unit."""
+        return self.name if "." in self.name else self.name + ".service"
+
+    @property
+    def _at_boot(self) -> Shell:
+        return Shell(lines(sh("unit={}", self.unit), _AT_BOOT))
+
+    def reads(self) -> Iterable[Read]:
+        """What runs, and what `systemctl is-enabled` says."""
+        return (Unit(self.unit), self._at_boot)
+
+    def desired(self, facts: Facts) -> State:
+        """``enabled: true`` is "not disabled" and the reverse, since a static unit is neither."""
+        unit, at_boot = Unit(self.unit), self._at_boot
+        wanted = {
+            unit["NeedDaemonReload"]: "no",
+            unit["ActiveState"]: {"started": "active", "stopped": "inactive", None: None}[self.state],
+            at_boot["disabled"]: "no" if self.enabled is True else None,
+            at_boot["enabled"]: "no" if self.enabled is False else None,
+            at_boot["masked"]: {True: "yes", False: "no", None: None}[self.masked],
+        }
+        return {prop: value for prop, value in wanted.items() if value is not None}
+
+    def starts(self, diff: Diff) -> bool:
+        """Is the last step of ``change(diff)`` a start? With a due handler it is replaced by ``act(unit, ...)``."""
+        return self.state == "started" and diff.differs("ActiveState")
+
+    def change(self, diff: Diff) -> list[Step]:
+        """What concerns the unit file first, then one step that starts or stops it."""
+        steps = []
+        if diff.differs("NeedDaemonReload", "disabled", "enabled", "masked"):
+            steps.append(Step(self._configure()))
+        if self.starts(diff):
+            steps.append(act(self.unit, "started"))
+        elif diff.differs("ActiveState"):
+            steps.append(Step(lines(sh("unit={}", self.unit), _STOP)))
+        return steps
+
+    def _configure(self) -> Sh:
+        return lines(
+            sh("unit={}", self.unit),
+            _DAEMON_RELOAD,
+            Sh('systemctl unmask -- "$unit"') if self.masked is False else "",
+            Sh('systemctl enable -- "$unit"') if self.enabled is True else "",
+            Sh('systemctl disable -- "$unit"') if self.enabled is False else "",
+            Sh('systemctl mask -- "$unit"') if self.masked is True else "",
+        )
+
+
+def act(unit: str, action: Action) -> Step:
+    """Start, restart or reload ``unit`` (a full name) and see that it stays up; a failure shows why.
+
+    ``restarted`` and ``reloaded`` start a unit that is not running, as Ansible's do; ``reloaded`` restarts a unit that
+    cannot reload. A oneshot unit that ends well is a success of ``restarted``, and never one of ``started``.
+    """
+    verb = {"started": "start", "restarted": "restart", "reloaded": "reload-or-restart"}[action]
+    script = lines(sh("unit={} verb={}", unit, verb), _DAEMON_RELOAD, _WATCH, _ACT)
+    return Step(script, abort=sh("systemctl stop -- {}", unit))
+
+
+_AT_BOOT = Sh("""\
+enabled=no disabled=no masked=no
+case $(systemctl is-enabled -- "$unit" 2>/dev/null) in
+enabled) enabled=yes ;;
+enabled-runtime) enabled=yes disabled=yes ;; # gone after a reboot
+masked | masked-runtime) disabled=yes masked=yes ;;
+static | indirect | generated | transient | alias) ;;
+*) disabled=yes ;;
+esac
+printf '%s\\n' "enabled=$enabled" "disabled=$disabled" "masked=$masked\"""")
+
+_DAEMON_RELOAD = Sh("""\
+case $(systemctl show --property=NeedDaemonReload,LoadState -- "$unit") in
+*NeedDaemonReload=yes* | *LoadState=not-found*) systemctl daemon-reload ;;
+esac""")
+
+_STOP = Sh("""\
+systemctl stop -- "$unit"
+systemctl reset-failed -- "$unit" 2>/dev/null || : # "failed" is stopped, too, but not what was asked for""")
+
+# `systemctl start` of a Type=simple unit succeeds as soon as it has forked: even with ExecStart=/bin/false. So such a
+# unit must have been up for a second, in one invocation. The other types say themselves when they are ready.
+_WATCH = Sh("""\
+observe() {
+    while IFS='=' read -r key value; do
+        case $key in
+        Type) type=$value ;;
+        ActiveState) active=$value ;;
+        SubState) sub=$value ;;
+        Result) result=$value ;;
+        ExecMainStatus) status=$value ;;
+        InvocationID) invocation=$value ;;
+        ConditionResult) condition=$value ;;
+        esac
+    done <<END
+$(systemctl show --property=Type,ActiveState,SubState,Result,ExecMainStatus,InvocationID,ConditionResult -- "$unit")
+END
+}
+stays_up() {
+    seen='' same=0 polls=0
+    while [ "$polls" -lt 75 ]; do # 15 s
+        observe
+        case $verb/$type/$active/$sub in
+        */simple/active/* | */exec/active/* | */idle/active/*)
+            if [ "$invocation" = "$seen" ]; then same=$((same + 1)); else seen=$invocation same=0; fi
+            if [ "$same" -ge 5 ]; then return 0; fi
+            ;;
+        */active/* | */reloading/*) return 0 ;;
+        restart/oneshot/inactive/*) if [ "$result" = success ]; then return 0; else return 1; fi ;;
+        */failed/* | */inactive/* | */auto-restart*) return 1 ;;
+        esac
+        polls=$((polls + 1))
+        sleep 0.2
+    done
+    return 1
+}
+explain() {
+    observe
+    echo "$unit is $active ($sub): result $result, exit status ${status:-none}"
+    if [ "$condition" = no ]; then echo "A Condition... of $unit is not met: systemctl status $unit names it"; fi
+    if [ "$type/$active/$result" = oneshot/inactive/success ]; then
+        echo "$unit is Type=oneshot without RemainAfterExit=yes: it ends and cannot stay started"
+    fi
+    journalctl --quiet --no-pager --output=short-iso --lines=15 --unit="$unit" || :
+}""")
+
+_ACT = Sh("""\
+type='' active='' sub='' result='' status='' invocation='' condition=''
+systemctl reset-failed -- "$unit" 2>/dev/null || : # or an earlier crash loop makes this start "too quick"
+if ! systemctl "$verb" -- "$unit" || ! stays_up; then
+    explain >&2
+    exit 1
+fi""")
