@@ -1,0 +1,112 @@
+"""SSH to a host. This and its ssh_* parts are the only importers of fabric and paramiko: 0.2 s, so import it late."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from functools import partial
+
+import paramiko
+
+from provision.errors import ProvisionError, Refused, Unreachable
+from provision.transport.protocol import Login
+from provision.transport.ssh_dial import dial
+from provision.transport.ssh_errors import ERRORS
+from provision.transport.ssh_hostkeys import HostKeyPolicy
+from provision.transport.ssh_settings import Settings, resolve
+from provision.transport.ssh_stream import SshStream
+from provision.transport.ssh_sudo import SUDO_TIMEOUT, SudoPassword, command_line, refusal
+
+SILENCE = 60.0
+"""Seconds after which a line that answers nothing is declared dead."""
+
+
+def connect(login: Login, *, host_keys: HostKeyPolicy, silence: float = SILENCE) -> SshConnection:
+    """Log in to a host, through its jump hosts.
+
+    Raises Unreachable, HostKeyError, AuthenticationError; ConfigError for what ssh_config or the inventory cannot mean.
+    """
+    # Without a handler of its own, paramiko's every error would reach the terminal through logging's last resort.
+    logger = logging.getLogger("paramiko")
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())
+    settings = resolve(login)
+    with contextlib.ExitStack() as closing:
+        gateway = None
+        for hop in settings.jumps:
+            gateway = dial(hop, host_keys, gateway, closing)
+        connection = dial(settings, host_keys, gateway, closing)
+        return SshConnection(settings, connection.transport, closing.pop_all(), silence)
+
+
+class SshConnection:
+    """An authenticated connection; see :class:`provision.transport.protocol.Connection`."""
+
+    def __init__(
+        self, settings: Settings, transport: paramiko.Transport, closing: contextlib.ExitStack, silence: float
+    ) -> None:
+        self.settings = settings
+        self._transport = transport
+        self._closing = closing
+        self._closed = threading.Event()
+        threading.Thread(target=self._watch, args=(silence,), name=f"alive {settings.name}", daemon=True).start()
+
+    def root_stream(self, command: str) -> SshStream:
+        """Run ``command`` as root. May be called again, for a second process beside the first.
+
+        Raises Unreachable where the host allows no further session, Refused where sudo's password is wrong; without a
+        password, what sudo complains of is raised by the stream's first receive().
+        """
+        settings = self.settings
+        try:
+            channel = self._transport.open_session(timeout=settings.timeout)
+        except ERRORS as error:
+            raise Unreachable(
+                f"{settings.where} opens no further session: {error}", hint="see MaxSessions in its sshd_config"
+            ) from error
+        if settings.user == "root" or settings.become_password is None:
+            diagnose = partial(refusal, settings=settings)
+            return SshStream(channel, settings, command_line(settings, command), diagnose)
+        return _with_password(channel, settings, command)
+
+    def side_stream(self, command: str) -> SshStream:
+        """A second process as root, for a stop file or an upload. Raises Unreachable where MaxSessions forbids one."""
+        return self.root_stream(command)
+
+    def close(self) -> None:
+        """Close the connection and those it rides on; never raises."""
+        self._closed.set()
+        self._closing.close()
+
+    def _watch(self, silence: float) -> None:
+        """Close a line that has died in silence: TCP itself gives up a dead peer after 15 minutes only."""
+        while not self._closed.wait(silence / 4):
+            dead = threading.Timer(silence * 3 / 4, self._transport.close)
+            dead.daemon = True
+            dead.start()
+            try:
+                self._transport.global_request("keepalive@openssh.com", wait=True)
+            except ERRORS:
+                return
+            finally:
+                dead.cancel()
+
+
+def _with_password(channel: paramiko.Channel, settings: Settings, command: str) -> SshStream:
+    sudo = SudoPassword(settings, channel)
+    stream = SshStream(channel, settings, sudo.command_line(command), sudo.refusal, sudo.watch)
+    try:
+        stream.await_marker(sudo.ready, SUDO_TIMEOUT)
+    except ProvisionError:
+        stream.close()
+        raise
+    except TimeoutError as error:
+        stream.close()
+        raise Refused(
+            f"{settings.where}: sudo asked {settings.user} for something else than a password",
+            log=stream.complaint().splitlines(),
+            hint="allow sudo without a password for this login, or set ansible_user: root",
+        ) from error
+    sudo.started()
+    return stream

@@ -1,0 +1,143 @@
+"""From resolved settings to a fabric Connection that is logged in, by OpenSSH's rules instead of fabric's defaults."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from functools import partial
+from typing import IO
+
+import paramiko
+from fabric import Config, Connection
+
+from provision.errors import Unreachable
+from provision.transport.ssh_auth import Authentication
+from provision.transport.ssh_errors import ERRORS, dropped, explained
+from provision.transport.ssh_hostkeys import HostKey, HostKeyPolicy
+from provision.transport.ssh_settings import Settings
+
+_PAUSES = (0.4, 1.2)
+"""Seconds, on average, before a connection that was dropped before its banner is tried again."""
+
+
+def dial(
+    settings: Settings, host_keys: HostKeyPolicy, gateway: Connection | None, closing: contextlib.ExitStack
+) -> Connection:
+    """Connect to one host, through ``gateway`` where there is one, and log in; ``closing`` undoes it.
+
+    sshd drops connections at random when too many come at once (MaxStartups): those are tried again, with jitter.
+    """
+    for pause in (*_PAUSES, 0.0):
+        with contextlib.ExitStack() as attempt:
+            errors = attempt.enter_context(tempfile.TemporaryFile()) if settings.proxy_command else None
+            connection = _connection(settings, host_keys, gateway)
+            attempt.callback(connection.client.close)
+            try:
+                if not gateway:
+                    connection.connect_kwargs["sock"] = _socket(settings, errors, attempt)
+                connection.open()
+            except ERRORS as error:
+                if errors and (said := _last_line(errors)):
+                    raise Unreachable(f"{settings.where} cannot be reached: ProxyCommand: {said}") from error
+                if pause and not errors and dropped(error) and not _greeted(connection):
+                    time.sleep(pause * random.uniform(0.5, 1.5))
+                    continue
+                raise explained(error, settings) from error
+            closing.push(attempt.pop_all())
+            return connection
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _connection(settings: Settings, host_keys: HostKeyPolicy, gateway: Connection | None) -> Connection:
+    connection = Connection(
+        settings.address,
+        user=settings.user,
+        port=settings.port,
+        # Fabric's own files are not ours to read, and ssh_config is resolved already.
+        config=Config(lazy=True, ssh_config=paramiko.SSHConfig()),
+        gateway=gateway,
+        connect_timeout=settings.timeout,
+        connect_kwargs={
+            "banner_timeout": settings.timeout,
+            "auth_timeout": settings.timeout,
+            "channel_timeout": settings.timeout,
+            "transport_factory": partial(_transport, settings),
+            "auth_strategy": Authentication(settings),
+        },
+    )
+    # Fabric's default policy accepts every key.
+    connection.client.set_missing_host_key_policy(_Verification(settings, host_keys))
+    return connection
+
+
+class _Verification(paramiko.MissingHostKeyPolicy):
+    """Asked about every key, since paramiko itself is given none to compare with."""
+
+    def __init__(self, settings: Settings, policy: HostKeyPolicy) -> None:
+        self._settings = settings
+        self._policy = policy
+
+    def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
+        settings = self._settings
+        shown = HostKey(settings.host_key_name, key.get_name(), key.asbytes())
+        self._policy.check(shown, settings.known_hosts, strict=settings.strict, login=settings.command)
+
+
+def _transport(settings: Settings, sock: socket.socket, disabled_algorithms: None) -> paramiko.Transport:
+    transport = paramiko.Transport(sock, disabled_algorithms=disabled_algorithms)
+    transport.handshake_timeout = settings.timeout
+    known = settings.known_hosts.algorithms(settings.host_key_name)
+    if "ssh-rsa" in known:
+        known += ["rsa-sha2-512", "rsa-sha2-256"]
+    security = transport.get_security_options()
+    security.key_types = sorted(security.key_types, key=lambda name: name not in known)
+    return transport
+
+
+def _socket(settings: Settings, errors: IO[bytes] | None, closing: contextlib.ExitStack) -> socket.socket:
+    if settings.proxy_command:
+        return _proxy(settings.proxy_command, errors, closing)
+    sock = socket.create_connection((settings.address, settings.port), timeout=settings.timeout)
+    closing.callback(sock.close)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sock
+
+
+def _proxy(command: str, errors: IO[bytes] | None, closing: contextlib.ExitStack) -> socket.socket:
+    """ProxyCommand as OpenSSH runs it: by a shell, one socket as its input and output.
+
+    In a session of its own, since Ctrl-C must not cut the line of a running step.
+    """
+    ours, theirs = socket.socketpair()
+    closing.callback(ours.close)
+    with theirs:
+        end = theirs.fileno()
+        process = subprocess.Popen(
+            ["/bin/sh", "-c", f"exec {command}"], stdin=end, stdout=end, stderr=errors, start_new_session=True
+        )
+    closing.callback(process.wait)
+    closing.callback(_terminate, process)
+    return ours
+
+
+def _terminate(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+
+
+def _last_line(file: IO[bytes]) -> str:
+    file.seek(0)
+    lines = file.read(65536).decode("utf-8", "replace").strip().splitlines()
+    return lines[-1] if lines else ""
+
+
+def _greeted(connection: Connection) -> bool:
+    """Did the host send its SSH banner, or did the connection never come that far?"""
+    transport = connection.client.get_transport()
+    return transport is None or bool(transport.remote_version)
