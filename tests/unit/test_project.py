@@ -116,7 +116,7 @@ def test_broken_toml_is_shown_where_it_breaks(tmp_path: Path) -> None:
 def test_a_wrong_type_is_named(tmp_path: Path, text: str, complaint: str) -> None:
     found = project(tmp_path, {"pyproject.toml": text})
     with pytest.raises(ConfigError, match=complaint):
-        assert (found.name, found.entrypoint)
+        assert [found.name, found.entrypoint]
 
 
 def test_a_pyproject_that_is_not_utf8(tmp_path: Path) -> None:
