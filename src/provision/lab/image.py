@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 from pathlib import Path
 
 from provision.lab.commands import run
@@ -34,35 +33,59 @@ _CLOUD_USER = (
 )
 
 
+def image_folder(base: Path, image: Image) -> Path:
+    """Where ``image`` lies below ``base`` once it is built: the name holds a digest of its recipe."""
+    recipe = json.dumps(_recipe(image))
+    return base / "images" / f"{image.distro}-{image.flavour}-{hashlib.sha256(recipe.encode()).hexdigest()[:16]}"
+
+
 def ensure_image(base: Path, image: Image) -> Path:
-    """The folder of ``image`` below ``base``, built first if it is missing; never write to it.
+    """The folder of ``image``, built first if it is missing; never write to it.
 
     The caller holds the lab's lock. Raises ProvisionError with mmdebstrap's last words.
     """
-    options = _options(image)
-    digest = hashlib.sha256(json.dumps(options).encode()).hexdigest()[:16]
-    folder = base / "images" / f"{image.distro}-{image.flavour}-{digest}"
+    folder = image_folder(base, image)
     if not folder.exists():
-        unfinished = folder.with_suffix(".unfinished")
-        shutil.rmtree(unfinished, ignore_errors=True)
-        unfinished.parent.mkdir(parents=True, exist_ok=True)
-        run("mmdebstrap", "--quiet", "--format=directory", *options, image.distro, str(unfinished))
-        os.rename(unfinished, folder)
+        _build(folder, image)
     return folder
-
-
-def _options(image: Image) -> list[str]:
-    hooks = (_NO_HOST_KEYS, _NETWORKD, *(_CLOUD_USER if image.flavour == "cloud" else ()))
-    return [
-        "--variant=minbase",
-        f"--include={','.join(PACKAGES)}",
-        *(f"--customize-hook={hook}" for hook in hooks),
-        *(f"--aptopt={setting}" for setting in apt_settings()),
-    ]
 
 
 def apt_settings() -> list[str]:
     """This machine's own apt settings about proxies and clocks, which its hosts need as well."""
-    dump = run("apt-config", "dump").splitlines()
     wanted = ("Acquire::http::", "Acquire::https::", "Acquire::Check-")
-    return [line for line in dump if line.startswith(wanted)]
+    return [line for line in run("apt-config", "dump").splitlines() if line.startswith(wanted)]
+
+
+def apt_mirrors(distro: str) -> list[str]:
+    """Source lines of the mirrors this machine takes Debian from; none where it is no Debian or has no index yet."""
+    sites: dict[str, str] = {}
+    for line in run("apt-get", "indextargets", "--format", "$(SITE) $(LABEL)").splitlines():
+        site, _, label = line.partition(" ")
+        if site.startswith("http"):
+            sites.setdefault(label, site)
+    if "Debian" not in sites:
+        return []
+    keyring = "[signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]"
+    lines = [f"deb {keyring} {sites['Debian']} {suite} main" for suite in (distro, f"{distro}-updates")]
+    if "Debian-Security" in sites:
+        lines.append(f"deb {keyring} {sites['Debian-Security']} {distro}-security main")
+    return lines
+
+
+def _recipe(image: Image) -> list[str]:
+    hooks = (_NO_HOST_KEYS, _NETWORKD, *(_CLOUD_USER if image.flavour == "cloud" else ()))
+    include = f"--include={','.join(PACKAGES)}"
+    return ["--variant=minbase", include, *(f"--customize-hook={hook}" for hook in hooks)]
+
+
+def _build(folder: Path, image: Image) -> None:
+    unfinished = folder.with_name(f"{folder.name}.unfinished")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # An mmdebstrap whose parent was killed still builds: it keeps this second lock, and we wait for it.
+    alone = ("flock", str(folder.parent / "lock"))
+    run(*alone, "rm", "-rf", "--one-file-system", str(unfinished))
+    # Its mounts of /dev and /proc end with its own mount namespace, however it ends.
+    mmdebstrap = ("unshare", "--mount", "mmdebstrap", "--quiet", "--format=directory")
+    settings = [f"--aptopt={setting}" for setting in apt_settings()]
+    run(*alone, *mmdebstrap, *_recipe(image), *settings, image.distro, str(unfinished), *apt_mirrors(image.distro))
+    os.rename(unfinished, folder)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import yaml
 
@@ -36,5 +37,7 @@ def _connection(host: Host) -> dict[str, object]:
 class _Dumper(yaml.SafeDumper):
     """Dumps a composed node as it was written: `3.10` stays `3.10`."""
 
-
-_Dumper.add_multi_representer(yaml.Node, lambda _, node: node)
+    yaml_multi_representers: ClassVar = {
+        **yaml.SafeDumper.yaml_multi_representers,
+        yaml.Node: lambda _, node: node,
+    }

@@ -3,111 +3,124 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import re
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from provision.errors import ConfigError, ProvisionError
+from provision.lab.inventory import write_inventory
 from provision.lab.nspawn import Nspawn
 from provision.lab.personality import create_client_key
 from provision.lab.provider import Host, Image, Provider
 
-Say = Callable[[str], None]
+_MOST_HOSTS = 99
 
 
-def base_folder(environment: Mapping[str, str] = os.environ) -> Path:
+def base_folder(environment: Mapping[str, str]) -> Path:
     """Where images and labs lie: ``PROVISION_LAB_DIR``, else ``provision/lab`` in the user's cache folder."""
     if own := environment.get("PROVISION_LAB_DIR"):
         return Path(own).resolve()
-    cache = environment.get("XDG_CACHE_HOME") or Path(environment.get("HOME", "/root"), ".cache")
+    cache = environment.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(cache, "provision", "lab").resolve()
 
 
 class Lab:
-    """The lab called ``name``; it exists on this machine whether or not an object stands for it."""
+    """The lab ``name`` below the folder ``base``; it exists on this machine whether or not an object stands for it.
 
-    def __init__(self, name: str = "lab", *, base: Path | None = None) -> None:
-        # A host's name ends with its number and is, after "vb-", the name of an interface: 15 characters at most.
-        if not re.fullmatch(r"[a-z]([a-z0-9-]{0,7}[a-z])?", name):
-            raise ConfigError(f"lab name {name!r}: 1 to 9 of a-z, 0-9 and -, first and last a letter")
+    Every method raises ProvisionError where this machine or a host does not do its part.
+    """
+
+    def __init__(self, name: str, base: Path) -> None:
+        # A host is called NAME and a number, its interface "vb-" and that: 15 characters at most.
+        if not re.fullmatch(r"[a-z]([a-z0-9-]{0,8}[a-z])?", name):
+            raise ConfigError(f"lab name {name!r}: 1 to 10 of a-z, 0-9 and -, first and last a letter")
         self.name = name
-        self.base = base or base_folder()
-        self.folder = self.base / "labs" / name
-        self._provider: Provider = Nspawn(self.base, name)
+        self._base = base
+        self._folder = base / "labs" / name
+        self._inventory_record = self._folder / "inventory"
+        self._provider: Provider = Nspawn(base, name)
 
     @classmethod
-    def up(
-        cls, name: str = "lab", *, count: int = 1, distro: str = "bookworm", image: str = "minimal", base: Path | None = None
-    ) -> Lab:
-        """A lab whose hosts 1 to ``count`` run and answer; what is there is kept, what is broken repaired.
-
-        Raises ProvisionError where this machine cannot, or a host does not answer in time; ConfigError where a host
-        exists with another image.
-        """
-        lab = cls(name, base=base)
-        lab.ensure(count, Image(distro, image))
+    def up(cls, name: str, base: Path, *, count: int = 1, image: Image | None = None) -> Lab:
+        """The lab with hosts 1 to ``count`` running and answering: see :meth:`ensure`."""
+        lab = cls(name, base)
+        lab.ensure(count, image or Image())
         return lab
 
     @property
     def hosts(self) -> list[Host]:
-        """The hosts that exist, in the order of their numbers."""
-        return self._provider.hosts() if self.folder.exists() else []
+        """The hosts that exist, running or not, in the order of their numbers."""
+        return self._provider.hosts()
+
+    def image_ready(self, image: Image) -> bool:
+        """Whether ``image`` is built already; building takes half a minute."""
+        self._provider.require()
+        return self._provider.image_ready(image)
 
     def ensure(self, count: int, image: Image) -> None:
-        """See :meth:`up`."""
-        self._provider.require()
-        wanted = [f"{self.name}{number}" for number in range(1, count + 1)]
-        with self._locked():
-            self._make_folder()
-            present = {host.name: host for host in self.hosts}
-            for name in wanted:
-                if name in present and present[name].image != image:
-                    raise ConfigError(f"{name} runs {present[name].image}, not {image}", hint=f"provision lab down --name {self.name}")
-            for number, name in enumerate(wanted, start=1):
-                if name not in present:
-                    present[name] = self._provider.create(number, image)
-            for host in present.values():
+        """Keep what runs, repair what a crash left, add what is missing up to ``count`` hosts; wait for all.
+
+        Raises ConfigError where a host exists with another image.
+        """
+        if not 1 <= count <= _MOST_HOSTS:
+            raise ConfigError(f"a lab has 1 to {_MOST_HOSTS} hosts, not {count}")
+        with self._changing():
+            present = {host.number: host for host in self.hosts}
+            wanted = range(1, count + 1)
+            for number in wanted:
+                if number in present and present[number].image != image:
+                    raise ConfigError(
+                        f"{present[number].name} exists as {present[number].image}, not as {image}",
+                        hint=f"`provision lab down --name {self.name}` first, or another --name",
+                    )
+            hosts = list(present.values())
+            hosts += [self._provider.create(number, image) for number in wanted if number not in present]
+            for host in hosts:
                 self._provider.start(host)
-        for host in present.values():
+        for host in hosts:
             self.wait(host)
 
     def add(self, image: Image | None = None) -> Host:
-        """One more host, booted and answering."""
-        self._provider.require()
-        with self._locked():
-            self._make_folder()
-            numbers = {int(host.name.removeprefix(self.name)) for host in self.hosts}
-            host = self._provider.create(min(set(range(1, 200)) - numbers), image or Image())
+        """One more host, answering."""
+        with self._changing():
+            taken = {host.number for host in self.hosts}
+            number = min(set(range(1, _MOST_HOSTS + 1)) - taken)
+            host = self._provider.create(number, image or Image())
             self._provider.start(host)
         self.wait(host)
         return host
 
     def reset(self, host: Host) -> Host:
-        """``host`` made anew from its image, with a new host key, booted and answering."""
-        with self._locked():
+        """``host`` made anew from its image, with a new host key, answering."""
+        with self._changing():
             self._provider.remove(host)
-            fresh = self._provider.create(int(host.name.removeprefix(self.name)), host.image)
+            fresh = self._provider.create(host.number, host.image)
             self._provider.start(fresh)
         self.wait(fresh)
         return fresh
 
     def remove(self, host: Host) -> None:
         """End ``host`` and delete all of it."""
-        with self._locked():
+        with self._changing():
             self._provider.remove(host)
 
     def down(self) -> None:
-        """End every host and leave nothing of the lab."""
-        self._provider.require()
-        with self._locked():
+        """End every host and leave nothing of the lab, nor its inventory."""
+        with self._changing():
             for host in self.hosts:
                 self._provider.remove(host)
+            self._remove_inventory()
             self._provider.close()
+
+    def write_inventory(self, path: Path, variables: Mapping[str, object]) -> None:
+        """Write the lab's one inventory to ``path``, with ``variables`` for all hosts; an earlier one is removed."""
+        self._remove_inventory()
+        self._inventory_record.write_text(str(path.resolve()))
+        write_inventory(path, self.hosts, variables)
 
     def running(self, host: Host) -> bool:
         """Whether ``host`` has been booted and not ended since."""
@@ -118,23 +131,28 @@ class Lab:
         return self._provider.root(host)
 
     def run(self, host: Host, command: str, *, timeout: float = 120.0) -> subprocess.CompletedProcess[str]:
-        """Run one line of shell on ``host`` through ssh, as its login; a non-zero status is returned, not raised."""
+        """Run ``command`` in the login's shell on ``host``; a non-zero status is returned, not raised."""
+        argv = host.ssh(command)
         return subprocess.run(
-            host.ssh(command), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, check=False
+            argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, check=False
         )
 
     def wait(self, host: Host, *, timeout: float = 60.0) -> None:
-        """Wait until sshd of ``host`` answers and its boot is complete. Raises ProvisionError after ``timeout`` seconds."""
+        """Wait until sshd of ``host`` answers and its boot is complete, ``timeout`` seconds at most."""
         deadline = time.monotonic() + timeout
-        while not (_greets(host) and self._booted(host)):
-            if not self._provider.running(host):
+        while not (_greets(host) and self._booted(host, deadline)):
+            if not self.running(host):
                 raise ProvisionError(f"{host.name} ended while it booted: {self._last_words(host)}")
             if time.monotonic() > deadline:
                 raise ProvisionError(f"{host.name} does not answer within {timeout:g} s: {self._last_words(host)}")
             time.sleep(0.05)
 
-    def _booted(self, host: Host) -> bool:
-        state = self.run(host, "systemctl is-system-running --wait").stdout.strip()
+    def _booted(self, host: Host, deadline: float) -> bool:
+        left = max(1.0, deadline - time.monotonic())
+        try:
+            state = self.run(host, "systemctl is-system-running --wait", timeout=left).stdout.strip()
+        except subprocess.TimeoutExpired:
+            return False
         return state in ("running", "degraded")
 
     def _last_words(self, host: Host) -> str:
@@ -142,19 +160,27 @@ class Lab:
         lines = log.read_text(errors="replace").splitlines() if log.exists() else []
         return "\n".join(lines[-10:]) or "it printed nothing"
 
-    def _make_folder(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        # The roots of the hosts hold setuid programs and secrets of tests.
-        self.folder.parent.chmod(0o700)
-        create_client_key(self.folder / "id_ed25519")
+    def _remove_inventory(self) -> None:
+        if self._inventory_record.exists():
+            Path(self._inventory_record.read_text()).unlink(missing_ok=True)
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _changing(self) -> Iterator[None]:
+        self._provider.require()
+        self._base.mkdir(parents=True, exist_ok=True)
         # One lock for all labs of a folder: they share images and choose networks beside each other.
-        self.base.mkdir(parents=True, exist_ok=True)
-        with (self.base / "lock").open("w") as lock:
+        with (self._base / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
+            self._folder.mkdir(parents=True, exist_ok=True)
+            # The roots of the hosts hold setuid programs and the secrets of tests.
+            self._folder.parent.chmod(0o700)
+            create_client_key(self._folder / "id_ed25519")
             yield
+
+
+def labs(base: Path) -> list[Lab]:
+    """The labs that exist below ``base``, by name."""
+    return [Lab(folder.name, base) for folder in sorted((base / "labs").glob("*"))]
 
 
 def _greets(host: Host) -> bool:

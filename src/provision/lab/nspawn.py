@@ -1,4 +1,4 @@
-"""Hosts as systemd-nspawn containers: a real systemd and sshd, booted in two seconds; the kernel is this machine's.
+"""Hosts as systemd-nspawn containers: a real systemd and sshd, up in two seconds; the kernel is this machine's.
 
 Each host is an overlay on its image. ``--register=no --keep-unit`` lets it boot where PID 1 is no systemd.
 """
@@ -15,32 +15,34 @@ import time
 from pathlib import Path
 
 from provision.errors import ProvisionError
-from provision.lab import network, processes
+from provision.lab import cgroup, network, processes
 from provision.lab.commands import require_root, require_tools, run
-from provision.lab.image import USERS, ensure_image
+from provision.lab.image import USERS, ensure_image, image_folder
 from provision.lab.network import Network, free_network
 from provision.lab.personality import personalize
 from provision.lab.provider import Host, Image
+from provision.shell import lines, sh
 
 _TOOLS = {
     "systemd-nspawn": "systemd-container",
     "mmdebstrap": "mmdebstrap",
     "ip": "iproute2",
     "iptables": "iptables",
-    "ssh-keygen": "openssh-client",
+    "ssh": "openssh-client",
 }
 
 
 class Nspawn:
-    """The containers of the lab called ``name`` below the folder ``base``. See :class:`provision.lab.provider.Provider`."""
+    """The containers of the lab ``name`` below the folder ``base``; see :class:`provision.lab.provider.Provider`."""
 
     def __init__(self, base: Path, name: str) -> None:
         self._base = base
         self._name = name
         self._folder = base / "labs" / name
+        self._network_record = self._folder / "network"
 
     def require(self) -> None:
-        """Raise ProvisionError unless we are root on Linux with the tools."""
+        """Raise ProvisionError unless we are root, with the tools, in a folder that can be mounted from."""
         require_root()
         require_tools(_TOOLS)
         if re.search(r"[\s,:\\]", str(self._base)):
@@ -50,36 +52,40 @@ class Nspawn:
 
     def hosts(self) -> list[Host]:
         """The hosts that exist, by number. One whose creation was cut has no host.json and is none."""
-        records = (self._folder / "hosts").glob("*/host.json")
-        hosts = [self._host(record.parent.name, Image(**json.loads(record.read_text()))) for record in records]
-        return sorted(hosts, key=lambda host: self._number(host.name))
+        records = [json.loads(record.read_text()) for record in self._folder.glob("hosts/*/host.json")]
+        hosts = [self._host(record["number"], Image(**record["image"])) for record in records]
+        return sorted(hosts, key=lambda host: host.number)
+
+    def image_ready(self, image: Image) -> bool:
+        """Whether ``image`` is built already."""
+        return image_folder(self._base, image).exists()
 
     def create(self, number: int, image: Image) -> Host:
         """Lay an overlay on the image and give it the host's own name, address and keys."""
         lower = ensure_image(self._base, image)
-        host = self._host(f"{self._name}{number}", image)
-        self._discard(host)
-        folder = self._host_folder(host)
-        for part in ("upper", "work", "root"):
-            (folder / part).mkdir(parents=True)
-            (folder / part).chmod(0o755)  # The mode of upper is the mode of the host's /.
+        self._claim_network()
+        host = self._host(number, image)
+        self._discard(host.name)
+        folder = self._host_folder(host.name)
+        for part in (folder / "upper", folder / "work", folder / "root"):
+            part.mkdir(parents=True)
+            part.chmod(0o755)  # The mode of upper is the mode of the host's /.
         (folder / "image").symlink_to(lower)
-        self._mount(host)
+        self._mount(host.name)
         personalize(folder / "root", host, self._network())
-        (folder / "host.json").write_text(json.dumps(dataclasses.asdict(image)))
+        (folder / "host.json").write_text(json.dumps({"number": number, "image": dataclasses.asdict(image)}))
         return host
 
     def start(self, host: Host) -> None:
         """Boot the container; one that runs undamaged is only connected to its bridge again."""
         self._network().ensure()
         if self._undamaged(host):
-            self._network().attach(_port(host))
+            self._network().attach(_port(host.name))
             return
-        self._end(host)
-        self._mount(host)
+        self._end(host.name)
+        self._mount(host.name)
         with self.log(host).open("wb") as log:
-            # setsid --fork: its parent is init, so it outlives us and leaves no zombie.
-            # stdin must not be a pipe or a terminal, or the container ends with it.
+            # stdin must not be a terminal or a pipe, or the container ends with it.
             subprocess.run(self._boot(host), stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=True)
         deadline = time.monotonic() + 10
         while not self.running(host):
@@ -89,95 +95,96 @@ class Nspawn:
 
     def running(self, host: Host) -> bool:
         """Whether a process lives in the container."""
-        return processes.exists(processes.inside(self._host_folder(host) / "upper"))
+        return processes.exists(processes.container(_group(host.name)))
 
     def log(self, host: Host) -> Path:
         """What systemd-nspawn and the console said since the last boot."""
-        return self._host_folder(host) / "console.log"
+        return self._host_folder(host.name) / "console.log"
 
     def root(self, host: Host) -> Path:
         """The mounted overlay: what is written here is seen in the container, and the other way round."""
-        return self._host_folder(host) / "root"
+        return self._host_folder(host.name) / "root"
 
     def remove(self, host: Host) -> None:
         """End the container and delete its overlay."""
-        self._discard(host)
+        self._discard(host.name)
 
     def close(self) -> None:
-        """Remove bridge, rules and the lab's folder, with whatever a cut creation left in it."""
-        for folder in (self._folder / "hosts").glob("*"):
-            self._discard(self._host(folder.name, Image()))
-        if self._network_record().exists():
+        """Remove hosts whose creation was cut, bridge, rules and the lab's folder."""
+        for folder in self._folder.glob("hosts/*"):
+            self._discard(folder.name)
+        if self._network_record.exists():
             self._network().remove()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        if self._folder.exists():
+            shutil.rmtree(self._folder)
 
     def _boot(self, host: Host) -> list[str]:
-        return [
-            *("setsid", "--fork", "systemd-nspawn", "--quiet", self._directory(host), f"--machine={host.name}"),
+        nspawn = [
+            *("systemd-nspawn", "--quiet", f"--directory={self.root(host)}", f"--machine={host.name}"),
             *("--boot", "--register=no", "--keep-unit", f"--network-bridge={self._network().bridge}"),
             *("--settings=no", "--link-journal=no", "--resolv-conf=off", "--timezone=off"),
         ]
+        # --fork makes init its parent: it outlives us and leaves no zombie.
+        return ["setsid", "--fork", "sh", "-c", lines(cgroup.enter(_group(host.name)), sh("exec {}", nspawn))]
 
     def _undamaged(self, host: Host) -> bool:
-        return self.running(host) and processes.exists(self._supervisor(host)) and network.exists(_port(host))
+        group = _group(host.name)
+        tests = (processes.supervisor(group), processes.container(group))
+        return all(processes.exists(test) for test in tests) and network.exists(_port(host.name))
 
-    def _supervisor(self, host: Host) -> processes.Test:
-        return processes.started_as("systemd-nspawn", self._directory(host))
-
-    def _directory(self, host: Host) -> str:
-        return f"--directory={self.root(host)}"
-
-    def _end(self, host: Host) -> None:
+    def _end(self, name: str) -> None:
         # The container first: systemd-nspawn then tidies up and ends by itself. Killing it alone leaves the container.
-        processes.kill(processes.inside(self._host_folder(host) / "upper"))
-        if not processes.wait_gone(self._supervisor(host), timeout=5):
-            processes.kill(self._supervisor(host))
-        network.remove_link(_port(host))
+        processes.kill(processes.container(_group(name)))
+        if not processes.wait_gone(processes.supervisor(_group(name)), timeout=5):
+            processes.kill(processes.supervisor(_group(name)))
+        cgroup.remove(_group(name))
+        network.remove_link(_port(name))
 
-    def _mount(self, host: Host) -> None:
-        folder = self._host_folder(host)
+    def _mount(self, name: str) -> None:
+        folder = self._host_folder(name)
         if os.path.ismount(folder / "root"):
             return
         layers = f"lowerdir={(folder / 'image').resolve()},upperdir={folder}/upper,workdir={folder}/work"
-        run("mount", "-t", "overlay", f"lab-{host.name}", "-o", layers, str(folder / "root"))
+        run("mount", "-t", "overlay", f"lab-{name}", "-o", layers, str(folder / "root"))
 
-    def _discard(self, host: Host) -> None:
-        folder = self._host_folder(host)
-        self._end(host)
+    def _discard(self, name: str) -> None:
+        folder = self._host_folder(name)
+        self._end(name)
         if os.path.ismount(folder / "root"):
             run("umount", "--lazy", str(folder / "root"))  # Lazy: somebody's shell may stand in it.
         if folder.exists():
-            (folder / "host.json").unlink(missing_ok=True)
+            (folder / "host.json").unlink(missing_ok=True)  # First, so that a cut removal leaves no host.
             shutil.rmtree(folder)
 
+    def _claim_network(self) -> None:
+        if not self._network_record.exists():
+            taken = [int(record.read_text()) for record in self._base.glob("labs/*/network")]
+            self._network_record.write_text(str(free_network(taken).index))
+
     def _network(self) -> Network:
-        record = self._network_record()
-        if not record.exists():
-            taken = [int(other.read_text()) for other in self._base.glob("labs/*/network")]
-            record.write_text(str(free_network(taken).index))
-        return Network(int(record.read_text()))
+        return Network(int(self._network_record.read_text()))
 
-    def _network_record(self) -> Path:
-        return self._folder / "network"
-
-    def _host(self, name: str, image: Image) -> Host:
+    def _host(self, number: int, image: Image) -> Host:
+        name = f"{self._name}{number}"
         return Host(
+            number=number,
             name=name,
-            address=self._network().address(self._number(name)),
+            address=self._network().address(number),
             port=22,
             user=USERS[image.flavour],
             key=self._folder / "id_ed25519",
-            known_hosts=self._folder / "hosts" / name / "known_hosts",
+            known_hosts=self._host_folder(name) / "known_hosts",
             image=image,
         )
 
-    def _number(self, name: str) -> int:
-        return int(name.removeprefix(self._name))
-
-    def _host_folder(self, host: Host) -> Path:
-        return self._folder / "hosts" / host.name
+    def _host_folder(self, name: str) -> Path:
+        return self._folder / "hosts" / name
 
 
-def _port(host: Host) -> str:
-    # systemd-nspawn's name for the machine's end of the cable (--network-bridge).
-    return f"vb-{host.name}"
+def _port(name: str) -> str:
+    # How systemd-nspawn calls the machine's end of the cable (--network-bridge).
+    return f"vb-{name}"
+
+
+def _group(name: str) -> str:
+    return f"provision-lab-{name}"

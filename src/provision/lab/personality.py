@@ -13,7 +13,7 @@ from provision.lab.provider import Host
 # What cloud-init writes before root's key where another user is the login (its `disable_root`).
 _LOGIN_ELSEWHERE = (
     "no-port-forwarding,no-agent-forwarding,no-X11-forwarding,"
-    "command=\"echo 'Please login as the user \\\"{user}\\\" rather than the user \\\"root\\\".';"
+    'command="echo \'Please login as the user \\"{user}\\" rather than the user \\"root\\".\';'
     'echo;sleep 10;exit 142" '
 )
 
@@ -29,7 +29,9 @@ def personalize(root: Path, host: Host, network: Network) -> None:
     etc = root / "etc"
     (etc / "hostname").write_text(f"{host.name}\n")
     # minbase has no /etc/hosts; without localhost many services do not start.
-    (etc / "hosts").write_text(f"127.0.0.1 localhost\n127.0.1.1 {host.name}\n::1 localhost ip6-localhost ip6-loopback\n")
+    (etc / "hosts").write_text(
+        f"127.0.0.1 localhost\n127.0.1.1 {host.name}\n::1 localhost ip6-localhost ip6-loopback\n"
+    )
     # The name sorts before systemd's own 80-container-host0.network, which would win with a link-local address.
     (etc / "systemd/network/10-lab.network").write_text(
         "[Match]\nName=host0\n\n"

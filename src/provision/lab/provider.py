@@ -14,13 +14,18 @@ class Image:
     distro: str = "bookworm"
     """Debian's codename: see :data:`provision.lab.image.DISTROS`."""
     flavour: str = "minimal"
-    """``minimal`` (root logs in) or ``cloud`` (``debian`` logs in and has sudo): see :data:`provision.lab.image.USERS`."""
+    """``minimal``: root logs in; ``cloud``: ``debian`` logs in and has sudo. See :data:`provision.lab.image.USERS`."""
+
+    def __str__(self) -> str:
+        return f"{self.distro} ({self.flavour})"
 
 
 @dataclass(frozen=True)
 class Host:
     """One test host and how to log in to it."""
 
+    number: int
+    """Its place in the lab, from 1."""
     name: str
     address: str
     port: int
@@ -38,6 +43,7 @@ class Host:
             *("-F", "none", "-p", str(self.port), "-i", str(self.key)),
             *("-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes"),
             *("-o", f"UserKnownHostsFile={self.known_hosts}", "-o", "GlobalKnownHostsFile=none"),
+            *("-o", "ConnectTimeout=5", "-o", "LogLevel=ERROR"),
         ]
 
     def ssh(self, *command: str) -> list[str]:
@@ -54,6 +60,10 @@ class Provider(Protocol):
 
     def hosts(self) -> list[Host]:
         """The hosts that exist, running or not, in the order of their numbers."""
+        ...
+
+    def image_ready(self, image: Image) -> bool:
+        """Whether ``image`` is built already; if not, the next ``create`` builds it, which takes half a minute."""
         ...
 
     def create(self, number: int, image: Image) -> Host:

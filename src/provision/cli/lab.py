@@ -1,0 +1,99 @@
+"""``provision lab``: test hosts on this machine."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+import yaml
+
+from provision.errors import ConfigError
+from provision.lab.image import DISTROS, USERS
+from provision.lab.lab import Lab, base_folder, labs
+from provision.lab.provider import Image
+
+_NAME = click.option(
+    "--name", default="lab", show_default=True, help="Name of the lab; its hosts are NAME1, NAME2, ..."
+)
+
+
+@click.group()
+def lab() -> None:
+    """Real test hosts on this machine: containers with their own systemd, sshd and address. Needs root on Linux."""
+
+
+@lab.command()
+@_NAME
+@click.option("--count", type=click.IntRange(1, 99), default=1, show_default=True, help="How many hosts.")
+@click.option("--distro", type=click.Choice(DISTROS), default="bookworm", show_default=True, help="Debian's codename.")
+@click.option(
+    "--image",
+    type=click.Choice(list(USERS)),
+    default="minimal",
+    show_default=True,
+    help="minimal: root logs in; cloud: debian logs in and has sudo, as on cloud images.",
+)
+@click.option(
+    "--inventory",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("inventories/lab.yml"),
+    show_default=True,
+    help="Where to write the inventory of the hosts.",
+)
+@click.option("--var", "assignments", metavar="K=V", multiple=True, help="A variable for all hosts; V is YAML.")
+def up(name: str, count: int, distro: str, image: str, inventory: Path, assignments: tuple[str, ...]) -> None:
+    """Boot the hosts of a lab and write their inventory.
+
+    Hosts that run are kept, missing ones are added, and what a crash or a reboot left broken is repaired.
+    """
+    variables = dict(_variable(assignment) for assignment in assignments)
+    this = Lab(name, base_folder(os.environ))
+    wanted = Image(distro, image)
+    if not this.image_ready(wanted):
+        click.echo(f"Building the image {wanted}; the next lab has it already.", err=True)
+    this.ensure(count, wanted)
+    this.write_inventory(inventory, variables)
+    for host in this.hosts:
+        click.echo(f"{host.name}  {host.address}")
+    click.echo(f"Next: provision up {inventory}", err=True)
+
+
+@lab.command("list")
+def list_() -> None:
+    """Print name, address and state of every host of every lab."""
+    for this in labs(base_folder(os.environ)):
+        for host in this.hosts:
+            click.echo(f"{host.name}  {host.address}  {'running' if this.running(host) else 'stopped'}")
+
+
+@lab.command(context_settings={"ignore_unknown_options": True})
+@click.argument("host")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+def ssh(host: str, command: tuple[str, ...]) -> None:
+    """Log in to HOST, or run COMMAND there: provision lab ssh lab1 -- systemctl --failed."""
+    known = {one.name: one for this in labs(base_folder(os.environ)) for one in this.hosts}
+    if host not in known:
+        raise ConfigError(
+            f"no lab has a host {host!r}", hint=f"there are: {', '.join(known) or 'none; provision lab up'}"
+        )
+    argv = known[host].ssh(*command)
+    os.execvp(argv[0], argv)
+
+
+@lab.command()
+@_NAME
+def down(name: str) -> None:
+    """End the hosts of a lab and remove all of it: processes, network, folders, inventory."""
+    Lab(name, base_folder(os.environ)).down()
+
+
+def _variable(assignment: str) -> tuple[str, object]:
+    key, equals, text = assignment.partition("=")
+    if not (key.isidentifier() and equals):
+        raise ConfigError(f"--var {assignment}: not of the form K=V", hint="for example --var app_workers=2")
+    try:
+        # The node, not its value: it keeps how it was written, so python_version=3.10 is not 3.1.
+        return key, yaml.compose(text, Loader=yaml.SafeLoader) or ""
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--var {assignment}: the value is no YAML: {error}") from error
