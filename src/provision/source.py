@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -31,6 +31,14 @@ class SourceTree:
     def archive(self) -> bytes:
         """An uncompressed tar of the files. Raises ConfigError if one has changed since the tree was packed."""
         return archive.tar(self.path, self.files)
+
+    def notes(self, app_env: Collection[str] = ()) -> tuple[str, ...]:
+        """What its author should know before it runs, one sentence each; ``app_env`` are the names that are set."""
+        missing = [name for name in self.left_out_env_keys if name not in app_env]
+        if not missing:
+            return self.project.warnings
+        left_out = f".env is never shipped; what the app needs of it belongs into app_env: {', '.join(missing)}"
+        return (*self.project.warnings, left_out)
 
 
 def pack(path: Path, include: Sequence[str] = ()) -> SourceTree:

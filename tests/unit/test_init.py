@@ -44,6 +44,13 @@ def test_flags_write_the_smallest_inventory(app: Path) -> None:
     )
 
 
+def test_what_stays_behind_is_said_by_name_only(app: Path) -> None:
+    (app / ".env").write_text("TOKEN=hunter2\n")
+    result = run(*FLAGS)
+    assert result.stderr == "Note: .env is never shipped; what the app needs of it belongs into app_env: TOKEN\n"
+    assert "hunter2" not in (app / "inventory.yml").read_text()
+
+
 def test_an_existing_file_is_never_touched(app: Path) -> None:
     (app / "inventory.yml").write_text("mine\n")
     with pytest.raises(ConfigError, match=r"inventory\.yml exists already"):

@@ -200,6 +200,12 @@ def test_the_example_app() -> None:
     assert pack(NOTES).project.warnings == ()
 
 
+def test_notes_name_what_is_missing_from_app_env(tmp_path: Path) -> None:
+    tree = pack(write(tmp_path, APP | {".env": "A=1\nB=2\n", "alembic.ini": "[alembic]\n"}))
+    assert [note.split(":")[-1] for note in tree.notes({"A"})] == [" `alembic upgrade head` will do nothing", " B"]
+    assert len(tree.notes({"A", "B"})) == 1
+
+
 def test_a_folder_is_read_once_a_run(tmp_path: Path) -> None:
     write(tmp_path / "app", APP)
     sources = Sources(tmp_path)

@@ -41,7 +41,8 @@ def init(
     """
     if output.exists():
         raise ConfigError(f"{output} exists already, and init overwrites nothing", hint="choose another with --output")
-    project = pack(Path()).project
+    tree = pack(Path())
+    project = tree.project
     source = project.dependency_source
     entrypoint = entrypoint or _missing_entrypoint(project)
     host = host or _ask("--host", "Address of the VM")
@@ -56,6 +57,8 @@ def init(
     if variables["app_source"] == ".":
         del variables["app_source"]
     _write(output, inventory_text(host, user, {name: value for name, value in variables.items() if value}))
+    for note in tree.notes():
+        click.echo(f"Note: {note}", err=True)
     click.echo(f"Wrote {output} for {app or project.name} (dependencies: {source}). Next:\n\n  provision up {output}")
 
 
