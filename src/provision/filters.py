@@ -163,6 +163,11 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
+# Numbers of scope.py that remember their text.
+_Dumper.add_multi_representer(int, yaml.SafeDumper.represent_int)
+_Dumper.add_multi_representer(float, yaml.SafeDumper.represent_float)
+
+
 def _to_yaml(value: Any, default_flow_style: bool | None = None, **options: Any) -> str:
     options = {"allow_unicode": True, "default_flow_style": default_flow_style} | options
     return str(yaml.dump(plain(value), Dumper=_Dumper, **options))

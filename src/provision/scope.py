@@ -16,6 +16,38 @@ Convert = Callable[[str, Node], Node]
 """Checks a rendered variable by its name and gives it its declared type; see argument_specs.py."""
 
 
+class WrittenInt(int):
+    """A number whose text is as in the YAML: ``0644`` stays ``0644`` through any filter."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class WrittenFloat(float):
+    """A number whose text is as in the YAML: ``3.10`` does not become ``3.1``."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def as_written(node: Node) -> Any:
+    """The plain value, with numbers that remember how they were written."""
+    value = node.value
+    if isinstance(value, dict):
+        return {key: as_written(child) for key, child in value.items()}
+    if isinstance(value, list):
+        return [as_written(child) for child in value]
+    if isinstance(value, bool) or not isinstance(value, int | float) or str(value) == node.text:
+        return value
+    number = WrittenInt(value) if isinstance(value, int) else WrittenFloat(value)
+    number.text = node.text
+    return number
+
+
 class Scope(Mapping[str, Any]):
     """A mapping of names to plain values, for Jinja; ``node`` gives values with their places. One thread's own.
 
@@ -71,7 +103,7 @@ class Scope(Mapping[str, Any]):
         except (UndefinedVariable, FactsNeeded) as error:
             return Absent(name=name, because=error)
         if name not in self._values:
-            self._values[name] = node.plain()
+            self._values[name] = as_written(node)
         return self._values[name]
 
     def __contains__(self, name: object) -> bool:

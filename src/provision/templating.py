@@ -66,7 +66,7 @@ class Templates:
     def scope(
         self, variables: Mapping[str, Node], facts: Facts | None = None, convert: Convert = lambda _name, node: node
     ) -> Scope:
-        """The variables of one host, to be rendered as they are used; to use a fact without ``facts`` is FactsNeeded."""
+        """The variables of one host, rendered as they are used; without ``facts`` their use raises FactsNeeded."""
         return Scope(self.resolve, self._constants, variables, facts, convert)
 
     def render(self, node: Node, variables: Mapping[str, Node] | Scope) -> Any:

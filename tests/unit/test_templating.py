@@ -60,6 +60,13 @@ RENDERED = [
     ("['{{ port }}', {a: '{{ name }}'}]", [8000, {"a": "shop"}]),
     ("8000", 8000),
     ("'no templates } here'", "no templates } here"),
+    # Numbers keep their text, as fields that are text take it.
+    ("'python{{ python }}'", "python3.10"),
+    ("'{{ python | default(3) }} {{ python + 1 }}'", "3.10 4.1"),
+    ("'{{ mode | string }}'", "0644"),
+    ("'{{ mode == 420 }}'", True),
+    ("'{{ [mode, python] | to_json }}'", "[420, 3.1]"),
+    ("'{{ [mode, python] | to_yaml }}'", "[0644, 3.1]\n"),
     # Variables are rendered on use, once: what they give is not a template again.
     ("'{{ base }}/app'", "/srv/shop/app"),
     ("'{{ env }}'", {"DEBUG": True, "PORT": 8000, "NAME": "shop"}),
