@@ -48,14 +48,13 @@ def init(
     host = host or _ask("--host", "Address of the VM")
     user = user or _ask("--user", "Login on it (root, or one with sudo)", default="root")
     domain = domain or _ask("--domain", "Domain of the app")
+    folder = os.path.relpath(Path(), output.parent)
     variables = {
-        "app_source": Path(os.path.relpath(Path(), output.parent)).as_posix(),
+        "app_source": "" if folder == "." else Path(folder).as_posix(),
         "app_name": app,
         "app_entrypoint": entrypoint,
         "caddy_domain": domain,
     }
-    if variables["app_source"] == ".":
-        del variables["app_source"]
     _write(output, inventory_text(host, user, {name: value for name, value in variables.items() if value}))
     for note in tree.notes():
         click.echo(f"Note: {note}", err=True)
