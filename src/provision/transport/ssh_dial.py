@@ -43,6 +43,8 @@ def dial(
                     connection.connect_kwargs["sock"] = _socket(settings, errors, attempt)
                 connection.open()
             except ERRORS as error:
+                if _timed_out(connection):
+                    raise explained(TimeoutError(), settings) from error
                 if errors and (said := _last_line(errors)):
                     raise Unreachable(f"{settings.where} cannot be reached: ProxyCommand: {said}") from error
                 if pause and not errors and dropped(error) and not _greeted(connection):
@@ -62,7 +64,6 @@ def _connection(settings: Settings, host_keys: HostKeyPolicy, gateway: Connectio
         # Fabric's own files are not ours to read, and ssh_config is resolved already.
         config=Config(lazy=True, ssh_config=paramiko.SSHConfig()),
         gateway=gateway,
-        connect_timeout=settings.timeout,
         connect_kwargs={
             "banner_timeout": settings.timeout,
             "auth_timeout": settings.timeout,
@@ -135,6 +136,17 @@ def _last_line(file: IO[bytes]) -> str:
     file.seek(0)
     lines = file.read(65536).decode("utf-8", "replace").strip().splitlines()
     return lines[-1] if lines else ""
+
+
+def _timed_out(connection: Connection) -> bool:
+    """Did the key exchange run out of time? paramiko raises the EOFError of a closed line then."""
+    transport = connection.client.get_transport()
+    if transport is None:
+        return False
+    expired: bool = transport.packetizer.handshake_timed_out()
+    # Stops the timer, whose thread would keep this process from ending.
+    transport.packetizer.complete_handshake()
+    return expired
 
 
 def _greeted(connection: Connection) -> bool:

@@ -133,7 +133,7 @@ def _common_args(login: Login) -> list[tuple[str, str]]:
 
 
 def _lookup(
-    name: str, address: str, given: list[tuple[str, str]], timeout: float, on_the_way: frozenset[str]
+    name: str, address: str, given: list[tuple[str, str]], timeout: float, on_the_way: frozenset[tuple[str, str]]
 ) -> Settings:
     found = _config(name, given).lookup(address)
     host, user = found["hostname"], found.get("user") or getpass.getuser()
@@ -154,7 +154,7 @@ def _lookup(
         ),
         host_key_name=alias or (host.lower() if port == 22 else f"[{host.lower()}]:{port}"),
         strict=found.get("stricthostkeychecking", "ask").lower(),
-        jumps=_jumps(jump, timeout, on_the_way | {address, host}) if jump else (),
+        jumps=_jumps(jump, timeout, on_the_way | {(address, ""), (host, ""), (host, str(port))}) if jump else (),
         proxy_command=proxy,
         timeout=timeout,
     )
@@ -189,7 +189,7 @@ def _first(given: list[tuple[str, str]], jump: str | None, proxy: str | None) ->
     return None, proxy
 
 
-def _jumps(chain: str, timeout: float, on_the_way: frozenset[str]) -> tuple[Settings, ...]:
+def _jumps(chain: str, timeout: float, on_the_way: frozenset[tuple[str, str]]) -> tuple[Settings, ...]:
     """The hops of ``[user@]host[:port],...``. Only the first hop's own ProxyJump counts, as with `ssh -J`."""
     hops: list[Settings] = []
     for hop in chain.split(","):
@@ -198,7 +198,7 @@ def _jumps(chain: str, timeout: float, on_the_way: frozenset[str]) -> tuple[Sett
         if not colon or (":" in host and not host.endswith("]")):
             host, port = place, ""
         host = host.strip("[]")
-        if host in on_the_way:
+        if (host, port) in on_the_way:
             # `Host *` with a ProxyJump matches the jump host too.
             continue
         given = [("User", user)] * bool(user) + [("Port", port)] * bool(port)
