@@ -24,13 +24,12 @@ wait_for_cloud_init() { # a cloud image installs packages of its own at first bo
 # An open lock file says nothing, a held lock does: the kernel lists those by inode. apt's own waiting
 # (DPkg::Lock::Timeout) leaves out the lock of the lists, and does not name the holder where there is no terminal.
 _LOCKS = Sh("""\
-lock_holder() { # prints "pid command" of a process that holds a lock of apt or dpkg
-    inodes=$(stat -c %i /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/lock \\
-        /var/cache/apt/archives/lock 2>/dev/null | tr '\\n' ' ')
+lock_holder() { # FILE...: prints "pid command" of a process that holds a lock on one of them
+    inodes=$(stat -c %i -- "$@" 2>/dev/null | tr '\\n' ' ')
     while read -r _ kind _ access pid place _; do
         case "$kind $access $inodes " in
         "POSIX WRITE "*"${place##*:} "*)
-            if find "/proc/$pid/fd" -lname '/var/*/lock*' 2>/dev/null | grep -q .; then
+            if find "/proc/$pid/fd" -lname '*/lock*' 2>/dev/null | grep -q .; then
                 echo "$pid $(tr '\\0' ' ' <"/proc/$pid/cmdline" | cut -c 1-80)"
                 return
             fi
@@ -38,9 +37,12 @@ lock_holder() { # prints "pid command" of a process that holds a lock of apt or 
         esac
     done </proc/locks
 }
+package_manager_holder() {
+    lock_holder /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/lock /var/cache/apt/archives/lock
+}
 wait_for_locks() {
     waited=0
-    holder=$(lock_holder)
+    holder=$(package_manager_holder)
     while [ -n "$holder" ]; do
         if [ $((waited % 15)) -eq 0 ]; then echo "waiting for the package manager, held by process $holder"; fi
         if [ "$waited" -ge "$patience" ]; then
@@ -49,7 +51,7 @@ wait_for_locks() {
         fi
         sleep 1
         waited=$((waited + 1))
-        holder=$(lock_holder)
+        holder=$(package_manager_holder)
     done
 }""")
 
@@ -78,7 +80,7 @@ update() {
 }
 refresh_index() {
     if ! update; then
-        if [ -z "$(lock_holder)" ]; then
+        if [ -z "$(package_manager_holder)" ]; then
             echo 'apt-get update failed: the E: lines above name the repository and the cause' >&2
             exit 1
         fi

@@ -23,7 +23,10 @@ class _Guarded(ABC):
     """
 
     IDENTITY: ClassVar[tuple[str, ...]] = ("creates", "removes", "unless", "chdir")
+    GUARDED: ClassVar[bool] = True
+    """An earlier change of the same plan may decide whether this one is due."""
 
+    cmd: str | None = None
     chdir: str | None = None
     creates: str | None = None
     removes: str | None = None
@@ -99,7 +102,6 @@ fi""")
 class Command(_Guarded):
     """A program and its words, without a shell: ``cmd`` is split at blanks and quotes only, ``argv`` is taken as is."""
 
-    cmd: str | None = None
     argv: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:

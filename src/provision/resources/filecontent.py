@@ -148,7 +148,7 @@ mv -fT -- "$tree"/tree/{} "$tree"/tree/{}"""
 
 _VALIDATE = """\
 {} || {{
-    echo "validate refused the new $dest (status $?); the old one is untouched" >&2
+    echo "validate refused the new $dest (status $?); nothing was changed" >&2
     exit 1
 }}"""
 

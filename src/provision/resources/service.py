@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
 from provision.resources.base import Diff, Facts, Read, Shell, State, Step, Unit
@@ -63,19 +63,17 @@ class Service:
         return {prop: value for prop, value in wanted.items() if value is not None}
 
     def starts(self, diff: Diff) -> bool:
-        """Is the last step of ``change(diff)`` a start? With a due handler it is replaced by ``act(unit, ...)``."""
+        """Does the step of ``change(diff)`` end with a start? With a due handler that has to be a restart."""
         return self.state == "started" and diff.differs("ActiveState")
 
     def change(self, diff: Diff) -> list[Step]:
-        """What concerns the unit file first, then one step that starts or stops it."""
-        steps = []
-        if diff.differs("NeedDaemonReload", "disabled", "enabled", "masked"):
-            steps.append(Step(self._configure()))
+        """One step: what concerns the unit file first, then start or stop."""
+        configure = self._configure() if diff.differs("NeedDaemonReload", "disabled", "enabled", "masked") else ""
         if self.starts(diff):
-            steps.append(act(self.unit, "started"))
-        elif diff.differs("ActiveState"):
-            steps.append(Step(lines(sh("unit={}", self.unit), _STOP)))
-        return steps
+            start = act(self.unit, "started")
+            return [replace(start, script=lines(configure, start.script))]
+        stop = lines(sh("unit={}", self.unit), _STOP) if diff.differs("ActiveState") else ""
+        return [Step(lines(configure, stop))]
 
     def _configure(self) -> Sh:
         return lines(
@@ -131,10 +129,9 @@ observe() {
         Result) result=$value ;;
         ExecMainStatus) status=$value ;;
         InvocationID) invocation=$value ;;
-        ConditionResult) condition=$value ;;
         esac
     done <<END
-$(systemctl show --property=Type,ActiveState,SubState,Result,ExecMainStatus,InvocationID,ConditionResult -- "$unit")
+$(systemctl show --property=Type,ActiveState,SubState,Result,ExecMainStatus,InvocationID -- "$unit")
 END
 }
 stays_up() {
@@ -143,8 +140,9 @@ stays_up() {
         observe
         case $verb/$type/$active/$sub in
         */simple/active/* | */exec/active/* | */idle/active/*)
-            if [ "$invocation" = "$seen" ]; then same=$((same + 1)); else seen=$invocation same=0; fi
-            if [ "$same" -ge 5 ]; then return 0; fi
+            if [ "$invocation" != "${seen:-$invocation}" ]; then return 1; fi # Restart= started it anew
+            seen=$invocation same=$((same + 1))
+            if [ "$same" -gt 5 ]; then return 0; fi
             ;;
         */active/* | */reloading/*) return 0 ;;
         restart/oneshot/inactive/*) if [ "$result" = success ]; then return 0; else return 1; fi ;;
@@ -155,20 +153,18 @@ stays_up() {
     done
     return 1
 }
-explain() {
-    observe
-    echo "$unit is $active ($sub): result $result, exit status ${status:-none}"
-    if [ "$condition" = no ]; then echo "A Condition... of $unit is not met: systemctl status $unit names it"; fi
+fail() {
+    exec >&2
+    echo "$unit does not stay up; it is $active ($sub): result $result, exit status ${status:-none}"
     if [ "$type/$active/$result" = oneshot/inactive/success ]; then
         echo "$unit is Type=oneshot without RemainAfterExit=yes: it ends and cannot stay started"
     fi
-    journalctl --quiet --no-pager --output=short-iso --lines=15 --unit="$unit" || :
+    journalctl --quiet --no-pager --output=short-iso --lines=15 --since="@$began" --unit="$unit" || :
+    exit 1
 }""")
 
 _ACT = Sh("""\
-type='' active='' sub='' result='' status='' invocation='' condition=''
+type='' active='' sub='' result='' status='' invocation='' began=$(date +%s)
 systemctl reset-failed -- "$unit" 2>/dev/null || : # or an earlier crash loop makes this start "too quick"
-if ! systemctl "$verb" -- "$unit" || ! stays_up; then
-    explain >&2
-    exit 1
-fi""")
+systemctl "$verb" -- "$unit" || { observe && fail; }
+stays_up || fail""")

@@ -23,6 +23,8 @@ class Uri:
     """
 
     IDENTITY: ClassVar[tuple[str, ...]] = ("url", "status_code", "headers", "validate_certs")
+    GUARDED: ClassVar[bool] = True
+    """An earlier change of the same plan may make the URL answer."""
 
     url: str
     status_code: tuple[int, ...] = (200,)
