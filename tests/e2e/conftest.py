@@ -1,0 +1,95 @@
+"""Real hosts for the tests of this folder. Without root or systemd-nspawn they fail: a skipped proof is none."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import testinfra
+import testinfra.host
+
+from provision.lab.lab import Lab, base_folder
+from provision.lab.provider import Host, Image
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker("e2e")
+
+
+@pytest.fixture(scope="session")
+def lab_base() -> Path:
+    """The folder of images and labs."""
+    return base_folder(os.environ)
+
+
+@pytest.fixture(scope="session")
+def lab_name(lab_base: Path) -> Iterator[str]:
+    """A name for this session's lab: ``e2e``, or ``e2e-b``, ... while other sessions run beside us."""
+    lab_base.mkdir(parents=True, exist_ok=True)
+    for name in ("e2e", *(f"e2e-{letter}" for letter in "bcdefgh")):
+        with (lab_base / f"{name}.session").open("w") as claim:
+            try:
+                fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            yield name
+            return
+    pytest.fail(f"eight test sessions use labs in {lab_base} already")
+
+
+@pytest.fixture(scope="session")
+def lab(lab_name: str, lab_base: Path) -> Iterator[Lab]:
+    """This session's lab, without a host at first; what a killed session left of it is removed."""
+    lab = Lab(lab_name, lab_base)
+    lab.down()
+    yield lab
+    lab.down()
+
+
+@pytest.fixture
+def make_host(lab: Lab) -> Iterator[Callable[[Image], Host]]:
+    """Boots a host of an image in two seconds; the test's hosts are removed after it."""
+    made: list[Host] = []
+
+    def make(image: Image) -> Host:
+        made.append(lab.add(image))
+        return made[-1]
+
+    yield make
+    for host in made:
+        lab.remove(host)
+
+
+@pytest.fixture
+def fresh_host(make_host: Callable[[Image], Host]) -> Host:
+    """A bookworm host that nobody has touched; root logs in."""
+    return make_host(Image())
+
+
+@pytest.fixture(scope="module")
+def host(lab: Lab) -> Iterator[Host]:
+    """A bookworm host that the tests of one module share; root logs in."""
+    host = lab.add()
+    yield host
+    lab.remove(host)
+
+
+@pytest.fixture(scope="session")
+def inspect() -> Callable[[Host], testinfra.host.Host]:
+    """Testinfra's view of a host, as root: a judge that shares no code with us."""
+
+    def inspect(host: Host) -> testinfra.host.Host:
+        return testinfra.get_host(
+            f"ssh://{host.user}@{host.address}:{host.port}",
+            ssh_identity_file=str(host.key),
+            ssh_extra_args=f"-F none -o IdentitiesOnly=yes -o UserKnownHostsFile={host.known_hosts}",
+            controlpersist=0,  # A master connection would outlive the host.
+            sudo=host.user != "root",
+        )
+
+    return inspect
