@@ -18,7 +18,7 @@ for name in {}; do
 	if [ -s "$1" ]; then
 		echo "$name=yes"
 	else
-		found=$(timeout 3 getent ahosts "$name" | while read -r address _; do echo "$address"; done | sort -u | tr '\\n' ' ')
+		found=$(timeout 3 getent ahosts "$name" | cut -d ' ' -f 1 | sort -u | tr '\\n' ' ')
 		echo "$name=no $found"
 		own=$(hostname -I)
 	fi

@@ -2,10 +2,10 @@
 #   an empty line              a heartbeat
 #   put ID SIZE                SIZE bytes follow; they are appended to the payload of trip ID
 #   trip ID                    unpack the payload of ID and run its file "main"
-# session.py sets before it: nonce, base (a folder in /run), holder (empty = take no lock).
+# session.py sets before it: nonce, base (a folder in /run), holder (empty = take no lock), patience (seconds).
 # Nothing but frames goes to standard output; a frame that cannot be written ends the shell.
 
-: "${nonce:?}" "${base:?}"
+: "${nonce:?}" "${base:?}" "${patience:?}"
 
 frame() {
 	printf '\n@%s %s\n' "$nonce" "$*" || exit 141
@@ -35,10 +35,10 @@ take_lock() {
 # A line that dies silently leaves this shell waiting in read, or in a write to a full pipe, and the lock with it.
 watch_line() {
 	exec 3<&- 9<&- </dev/null >/dev/null 2>&1
-	while sleep 15 && [ -d "$run" ]; do
+	while sleep "$((patience / 4))" && [ -d "$run" ]; do
 		read -r uptime _ </proc/uptime
 		read -r last <"$run/beat" || continue
-		[ "$((${uptime%.*} - last))" -gt 60 ] || continue
+		[ "$((${uptime%.*} - last))" -gt "$patience" ] || continue
 		: >"$run/dead"
 		# A running step is left to complete: the runner finds the file before the next one.
 		[ -e "$run/running" ] && continue

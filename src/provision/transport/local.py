@@ -12,7 +12,7 @@ class LocalStream:
     """A child process as a Stream."""
 
     def __init__(self, argv: list[str]) -> None:
-        self._errors = tempfile.TemporaryFile()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed in close)
         # A session of its own: driver.sh may end its whole process group.
         self._process = subprocess.Popen(
             argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, bufsize=0, start_new_session=True

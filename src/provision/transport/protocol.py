@@ -53,7 +53,7 @@ class Connection(Protocol):
     """An authenticated connection to one host."""
 
     def root_stream(self, command: str) -> Stream:
-        """Run ``command``, one line of POSIX sh without quotes of its own, as root: through sudo where the login is not.
+        """Run ``command``, one line of POSIX sh without single quotes, as root: through sudo where the login is not.
 
         Raises Unreachable or one of its kinds; Refused where sudo is missing or not allowed.
         """

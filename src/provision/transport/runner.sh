@@ -70,6 +70,9 @@ run_step() { # ID TIMEOUT SECRET
 finish() {
 	[ -d /var/log/provision ] || mkdir -m 0750 /var/log/provision
 	sed "s/@RESULT@/$result/" "$here/audit.json" >>/var/log/provision/audit.jsonl
+	# The listener must be gone before the other side speaks again: it would take the next request for itself.
+	kill "$listener"
+	wait "$listener" 2>/dev/null
 	frame over
 	exit 0
 }

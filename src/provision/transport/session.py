@@ -18,8 +18,8 @@ from provision.transport.protocol import Connection, Stream
 BASE = "/run/provision"
 """Where a run keeps its lock and the files of its steps; mode 0700."""
 
-HEARTBEAT = 15.0
-"""Seconds between two heartbeats; driver.sh gives up a line that was silent for 60 s."""
+PATIENCE = 60
+"""Seconds of silence after which driver.sh gives a line up; four heartbeats fit in."""
 
 CHUNK = 256 * 1024
 """Bytes of a payload between two signs of life, so that an upload over a slow line does not look like a dead one."""
@@ -37,9 +37,10 @@ class Session:
     """A root shell, held for one run. Use as a context manager.
 
     ``holder`` names who takes the host's lock (for the message of whoever finds it taken); empty takes no lock.
+    ``patience`` in seconds, see PATIENCE.
     """
 
-    def __init__(self, connection: Connection, *, holder: str = "", base: str = BASE) -> None:
+    def __init__(self, connection: Connection, *, holder: str = "", base: str = BASE, patience: int = PATIENCE) -> None:
         self._nonce = secrets.token_hex(8)
         self._frames = FrameReader(self._nonce)
         self._sending = threading.Lock()
@@ -47,11 +48,11 @@ class Session:
         self.trips = 0
         self.folder = ""
         """The run's folder on the host, once it has said hello."""
-        prelude = sh("nonce={} holder={} base={}\n", self._nonce, " ".join(holder.split()), base)
+        prelude = sh("nonce={} holder={} base={} patience={}\n", self._nonce, " ".join(holder.split()), base, patience)
         driver = (prelude + program("driver.sh")).encode()
         self._stream: Stream = connection.root_stream(f'eval "$(head -c {len(driver)})"')
         self._send(driver)
-        threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
+        threading.Thread(target=self._beat, args=(patience / 4,), name="heartbeat", daemon=True).start()
 
     def __enter__(self) -> Session:
         return self
@@ -63,6 +64,10 @@ class Session:
         """End the shell: it cleans up after itself when its input ends."""
         self._closed.set()
         self._stream.close()
+
+    def stop_beating(self) -> None:
+        """Send no more heartbeats, as a line that died silently; the host gives the session up."""
+        self._closed.set()
 
     def trip(self, files: Mapping[str, bytes], on_frame: Callable[[Frame], None]) -> None:
         """Send ``files``, run the one called ``main`` as root, and pass on each frame until the last.
@@ -106,8 +111,8 @@ class Session:
         with self._sending:
             self._stream.send(data)
 
-    def _beat(self) -> None:
-        while not self._closed.wait(HEARTBEAT):
+    def _beat(self, interval: float) -> None:
+        while not self._closed.wait(interval):
             try:
                 self._send(b"\n")
             except ConnectionLost:
@@ -117,12 +122,14 @@ class Session:
 def pack(files: Mapping[str, bytes]) -> bytes:
     """A tar.gz of ``files``, 0600, in their order. Level 1: scripts and sources are small, the line rarely slow."""
     buffer = io.BytesIO()
-    with gzip.GzipFile(fileobj=buffer, mode="wb", compresslevel=1, mtime=0) as zipped:
-        with tarfile.open(fileobj=zipped, mode="w", format=tarfile.PAX_FORMAT) as archive:
-            for name, data in files.items():
-                member = tarfile.TarInfo(name)
-                member.size, member.mode = len(data), 0o600
-                archive.addfile(member, io.BytesIO(data))
+    with (
+        gzip.GzipFile(fileobj=buffer, mode="wb", compresslevel=1, mtime=0) as zipped,
+        tarfile.open(fileobj=zipped, mode="w", format=tarfile.PAX_FORMAT) as archive,
+    ):
+        for name, data in files.items():
+            member = tarfile.TarInfo(name)
+            member.size, member.mode = len(data), 0o600
+            archive.addfile(member, io.BytesIO(data))
     return buffer.getvalue()
 
 

@@ -48,7 +48,8 @@ class SshStream:
         view = memoryview(data)
         try:
             while view:
-                sent = self._channel.send(bytes(view[:_WRITE]))
+                # A shell that has closed its output is gone; its channel may take bytes for a moment longer.
+                sent = 0 if self._said_goodbye() else self._channel.send(bytes(view[:_WRITE]))
                 if not sent:
                     raise self._ended()
                 view = view[sent:]

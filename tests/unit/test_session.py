@@ -1,0 +1,189 @@
+"""The root shell's rules, over a real shell on this machine: lock, frames, steps that outlive the line."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from provision import script
+from provision.errors import ConnectionLost, Locked
+from provision.resources.base import Step
+from provision.shell import Sh, sh
+from provision.transport.frames import Frame
+from provision.transport.local import LocalConnection
+from provision.transport.session import Session, stop_request
+
+SHELLS = ("dash", "bash")
+
+
+@pytest.fixture(params=SHELLS)
+def connection(request: pytest.FixtureRequest) -> Iterator[LocalConnection]:
+    connection = LocalConnection(request.param)
+    yield connection
+    connection.close()
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not come true in time"
+        time.sleep(0.02)
+
+
+def apply(session: Session, *steps: Step) -> list[Frame]:
+    frames: list[Frame] = []
+    session.trip(script.apply(steps, audit={"test": "yes"}), frames.append)
+    return frames
+
+
+def statuses(frames: list[Frame]) -> list[tuple[str, ...]]:
+    return [frame.words[1:] for frame in frames if frame.verb == "status"]
+
+
+def output(frames: list[Frame]) -> bytes:
+    return b"".join(frame.body for frame in frames if frame.verb == "output")
+
+
+def test_steps_run_in_order_and_stop_at_the_first_failure(connection: LocalConnection, tmp_path: Path) -> None:
+    with Session(connection, holder="test", base=str(tmp_path / "run")) as session:
+        frames = apply(
+            session,
+            Step(Sh('echo one; cat "$FILES/note"'), files={"note": b"two\n"}),
+            Step(Sh("false; echo not reached")),
+            Step(Sh("echo never")),
+        )
+    assert statuses(frames) == [("1", "0"), ("2", "1")]
+    assert output(frames) == b"one\ntwo\n"
+
+
+def test_a_large_payload_arrives_whole(connection: LocalConnection, tmp_path: Path) -> None:
+    data = os.urandom(3 * 1024 * 1024)
+    with Session(connection, holder="test", base=str(tmp_path / "run")) as session:
+        apply(session, Step(sh('cp "$FILES/blob" {}', str(tmp_path / "blob")), files={"blob": data}))
+    assert (tmp_path / "blob").read_bytes() == data
+
+
+def test_a_step_has_default_signals_no_input_and_no_lock(connection: LocalConnection, tmp_path: Path) -> None:
+    with Session(connection, holder="test", base=str(tmp_path / "run")) as session:
+        # With SIGPIPE ignored `yes` would run for ever; with the lock's fd a daemon would keep the lock.
+        frames = apply(session, Step(Sh("yes | head -n 1; cat; ls /proc/self/fd | tr '\\n' ' '; umask")))
+    assert output(frames).split() == [b"y", b"0", b"1", b"2", b"3", b"0022"]
+
+
+def test_a_secret_step_shows_no_output(connection: LocalConnection, tmp_path: Path) -> None:
+    with Session(connection, holder="test", base=str(tmp_path / "run")) as session:
+        assert output(apply(session, Step(Sh("echo hunter2"), secret=True))) == b""
+
+
+def test_a_step_over_its_time_is_ended(connection: LocalConnection, tmp_path: Path) -> None:
+    with Session(connection, holder="test", base=str(tmp_path / "run")) as session:
+        assert statuses(apply(session, Step(Sh("sleep 30"), timeout=1))) == [("1", "124")]
+
+
+def test_the_lock_names_its_holder_and_survives_the_attempt(tmp_path: Path) -> None:
+    base = str(tmp_path / "run")
+    with Session(LocalConnection(), holder="ann@laptop: up", base=base) as first:
+        apply(first, Step(Sh("true")))
+        for _ in range(2):
+            with (
+                Session(LocalConnection(), holder="bob", base=base) as second,
+                pytest.raises(Locked, match="ann@laptop"),
+            ):
+                apply(second, Step(Sh("true")))
+        # A session that only reads takes no lock.
+        with Session(LocalConnection(), base=base) as reader:
+            reader.trip(script.survey([], contents=False), lambda frame: None)
+
+
+def test_nothing_is_left_behind(connection: LocalConnection, tmp_path: Path) -> None:
+    with Session(connection, holder="test", base=str(tmp_path / "run")) as session:
+        apply(session, Step(Sh("true")))
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["lock"]
+
+
+def test_a_cut_payload_runs_nothing(connection: LocalConnection, tmp_path: Path) -> None:
+    session = Session(connection, holder="test", base=str(tmp_path / "run"))
+    stream = connection.streams[0]
+    stream.send(b"put t1 100000\n" + b"x" * 1000)
+    session.close()
+    eventually(lambda: not any((tmp_path / "run").glob("run.*")))
+
+
+def test_a_killed_controller_leaves_the_running_step_to_complete(tmp_path: Path) -> None:
+    """The line ends in the middle of a step: it completes, the next never starts, then the lock is free."""
+    base, gate = str(tmp_path / "run"), tmp_path / "gate"
+    os.mkfifo(gate)
+    connection = LocalConnection()
+    session = Session(connection, holder="first", base=base)
+    steps = [
+        Step(sh("touch {}; read -r _ <{}; touch {}", str(tmp_path / "begun"), str(gate), str(tmp_path / "completed"))),
+        Step(sh("touch {}", str(tmp_path / "next"))),
+    ]
+    caught: list[BaseException] = []
+    thread = threading.Thread(target=lambda: _trip(session, steps, caught))
+    thread.start()
+    eventually((tmp_path / "begun").exists)
+    os.kill(connection.streams[0].pid, signal.SIGKILL)
+    # The step holds the lock as long as it runs.
+    with Session(LocalConnection(), holder="second", base=base) as second, pytest.raises(Locked, match="first"):
+        apply(second, Step(Sh("true")))
+    gate.write_text("go\n")
+    eventually((tmp_path / "completed").exists)
+    eventually(lambda: _locks(base))
+    assert not (tmp_path / "next").exists()
+    thread.join()
+    session.close()
+
+
+def _trip(session: Session, steps: list[Step], caught: list[BaseException]) -> None:
+    try:
+        session.trip(script.apply(steps, audit={}), lambda frame: None)
+    except (ConnectionLost, OSError, ValueError) as error:
+        caught.append(error)
+
+
+def _locks(base: str) -> bool:
+    try:
+        with Session(LocalConnection(), holder="third", base=base) as third:
+            apply(third, Step(Sh("true")))
+    except Locked:
+        return False
+    return True
+
+
+def test_a_stop_file_ends_the_run_before_the_next_step(connection: LocalConnection, tmp_path: Path) -> None:
+    with Session(connection, holder="test", base=str(tmp_path / "run")) as session:
+        apply(session, Step(Sh("true")))
+        frames = apply(session, Step(stop_request(session.folder)), Step(Sh("echo never")))
+    assert statuses(frames) == [("1", "0")]
+
+
+def test_an_early_end_is_never_success(connection: LocalConnection, tmp_path: Path) -> None:
+    with Session(connection, holder="test", base=str(tmp_path / "run")) as session:
+        with pytest.raises(ConnectionLost, match="before its last frame"):
+            session.trip({"main": b"kill -KILL $PPID"}, lambda frame: None)
+
+
+def test_a_silent_line_frees_the_lock(tmp_path: Path) -> None:
+    base = str(tmp_path / "run")
+    connection = LocalConnection()
+    session = Session(connection, holder="first", base=base, patience=4)
+    apply(session, Step(Sh("true")))
+    session.stop_beating()
+    eventually(lambda: _locks(base), seconds=20)
+    session.close()
+
+
+def test_heartbeats_keep_an_idle_session_alive(tmp_path: Path) -> None:
+    connection = LocalConnection()
+    with Session(connection, holder="first", base=str(tmp_path / "run"), patience=4) as session:
+        apply(session, Step(Sh("true")))
+        # Longer than patience, in a step and between two of them.
+        apply(session, Step(Sh("sleep 6")), Step(Sh("true")))
+        assert statuses(apply(session, Step(Sh("sleep 6")), Step(Sh("true")))) == [("1", "0"), ("2", "0")]
