@@ -48,12 +48,12 @@ def convert(argument: Argument, node: Node, what: str) -> Node:
     """
     if node.value is None and not argument.required:
         return node
-    if argument.choices:
-        coerce.choice(node, what, argument.choices)
     if argument.type == "list":
-        element = replace(argument, type=argument.elements, choices=(), required=True)
+        element = replace(argument, type=argument.elements, elements="raw", required=True)
         items = [convert(element, item, f"{what}, item {number}") for number, item in _numbered(node, what)]
         return replace(node, value=items)
+    if argument.choices:
+        coerce.choice(node, what, argument.choices)
     if argument.type == "dict":
         return replace(node, value=_converted_keys(argument, node, what))
     if argument.type == "raw":

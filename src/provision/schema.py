@@ -16,7 +16,7 @@ from typing import Any, Literal, Protocol, Union, get_args, get_origin, get_type
 from provision import coerce
 from provision.errors import ConfigError, Position
 from provision.nearest import did_you_mean
-from provision.resources.base import LocalFile, Rendered
+from provision.resources.base import LocalFile, Rendered, Resource, partial
 from provision.resources.fields import Mode
 from provision.templating import OMIT
 from provision.yamlfile import Node
@@ -79,7 +79,7 @@ def fields_of(kind: type) -> tuple[Option, ...]:
 class Module:
     """A kind under its name in YAML. Made once per run."""
 
-    def __init__(self, name: str, kind: type[Any]) -> None:
+    def __init__(self, name: str, kind: type[Resource]) -> None:
         self.name = name
         self.kind = kind
         self.options = {option.name: option for option in fields_of(kind)}
@@ -108,14 +108,14 @@ class Module:
         self._refuse_missing(found, position)
         return found
 
-    def identity(self, given: Mapping[str, Node], resolve: Callable[[Node], Node], files: Files) -> dict[str, Any]:
-        """The values of the kind's IDENTITY alone. Raises ConfigError or FactsNeeded."""
+    def identity(self, given: Mapping[str, Node], resolve: Callable[[Node], Node], files: Files) -> Resource:
+        """An instance that has its IDENTITY alone, enough for ``reads``. Raises ConfigError or FactsNeeded."""
         values = self._values({name: given[name] for name in self.kind.IDENTITY if name in given}, resolve, files)
-        return {name: values.get(name, self.options[name].default) for name in self.kind.IDENTITY}
+        return partial(self.kind, {name: values.get(name, self.options[name].default) for name in self.kind.IDENTITY})
 
     def build(
         self, given: Mapping[str, Node], resolve: Callable[[Node], Node], files: Files, position: Position
-    ) -> Any:
+    ) -> Resource:
         """An instance of the kind from what :meth:`given` found. Raises ConfigError or FactsNeeded."""
         values = self._values(given, resolve, files)
         self._refuse_missing(values, position)
@@ -123,6 +123,10 @@ class Module:
             return self.kind(**values)
         except ValueError as error:
             raise ConfigError(f"{self.name}: {error}", position=position) from error
+
+    def has_secret(self, given: Mapping[str, Node]) -> bool:
+        """Is a field among them that must not be shown?"""
+        return any(self.options[name].no_log for name in given)
 
     def _values(self, given: Mapping[str, Node], resolve: Callable[[Node], Node], files: Files) -> dict[str, Any]:
         rendered = {name: resolve(node) for name, node in given.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from provision.errors import ConfigError
@@ -76,11 +76,12 @@ class Scope(Mapping[str, Any]):
         self.used: set[str] = set()
         """The variables used so far, directly or by another variable."""
 
-    def with_item(self, item: Node) -> Scope:
-        """The same variables and ``item``, already rendered, for one turn of a loop."""
+    def with_item(self, item: Node, used: Collection[str] = ()) -> Scope:
+        """The same variables and ``item``, already rendered, for one turn of a loop that ``used`` some of them."""
         scope = Scope(self._resolve, self._constants, self._variables, self._facts, self._convert)
         scope._item = {"item": item}
         scope._nodes = dict(scope._item)
+        scope._uses = {"item": set(used)}
         return scope
 
     def is_variable(self, name: str) -> bool:

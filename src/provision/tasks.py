@@ -9,6 +9,7 @@ from typing import Any
 from provision import coerce, refusals
 from provision.errors import ConfigError, Position
 from provision.nearest import did_you_mean
+from provision.schema import Module
 from provision.yamlfile import Node, describe
 
 SERVICE_MODULES = ("service", "systemd", "systemd_service")
@@ -24,12 +25,14 @@ _HANDLER_FIELDS = frozenset({"name", "service", "unit", "state", "daemon_reload"
 
 @dataclass(frozen=True)
 class TaskSource:
-    """One task of tasks/main.yml. ``module`` is its name in the registry of kinds; ``meta`` flushes handlers."""
+    """One task of tasks/main.yml."""
 
     position: Position
     """Where the name of the module stands."""
-    module: str
-    arguments: Node
+    module: Module | None
+    """None for ``meta: flush_handlers``."""
+    fields: Mapping[str, Node] = field(default_factory=dict)
+    """What the user gave, by the name of the kind's field."""
     name: Node | None = None
     when: Node | None = None
     loop: Node | None = None
@@ -37,11 +40,6 @@ class TaskSource:
     notify: tuple[Node, ...] = ()
     tags: frozenset[str] = field(default=frozenset())
     no_log: bool = False
-
-    @property
-    def flush(self) -> bool:
-        """Is this ``meta: flush_handlers``?"""
-        return self.module == "meta"
 
 
 @dataclass(frozen=True)
@@ -54,9 +52,9 @@ class HandlerSource:
     listen: tuple[Node, ...] = ()
 
 
-def parse_tasks(node: Node, kinds: Mapping[str, type[Any]]) -> tuple[TaskSource, ...]:
+def parse_tasks(node: Node, modules: Mapping[str, Module]) -> tuple[TaskSource, ...]:
     """The tasks of a file, checked as far as that goes without variables. Raises ConfigError."""
-    return tuple(_task(item, kinds) for item in _entries(node, "tasks"))
+    return tuple(_task(item, modules) for item in _entries(node, "tasks"))
 
 
 def parse_handlers(node: Node) -> tuple[HandlerSource, ...]:
@@ -72,21 +70,27 @@ def _entries(node: Node, what: str) -> list[Node]:
     return node.value
 
 
-def _task(node: Node, kinds: Mapping[str, type[Any]]) -> TaskSource:
+def _task(node: Node, modules: Mapping[str, Module]) -> TaskSource:
     entry = coerce.mapping(node, "a task")
-    key = _module_key(node, entry, _TASK_KEYWORDS, kinds)
-    module = _short(key)
+    key = _module_key(node, entry, _TASK_KEYWORDS, modules)
     position = node.keys[key]
-    if module == "meta":
+    if _short(key) == "meta":
         if entry[key].value != "flush_handlers":
             hint = "Only `meta: flush_handlers` is supported."
             raise ConfigError(f"meta: {entry[key].text} is not supported", position=entry[key].position, hint=hint)
-    elif module not in kinds:
-        raise _unknown_module(module, position, kinds)
+        return TaskSource(position, None, tags=_tags(entry.get("tags")))
+    if _short(key) not in modules:
+        raise _unknown_module(_short(key), position, modules)
+    module = modules[_short(key)]
+    fields = module.given(entry[key], position)
+    if module.name in SERVICE_MODULES and "state" in fields and fields["state"].text in ACTIONS:
+        state = fields["state"]
+        hint = f"Write `notify: NAME` on the tasks it depends on, and a handler NAME with state: {state.text}."
+        raise ConfigError(f"state: {state.text} is for handlers only", position=state.position, hint=hint)
     return TaskSource(
         position=position,
         module=module,
-        arguments=entry[key],
+        fields=fields,
         name=entry.get("name"),
         when=entry.get("when"),
         loop=entry.get("loop"),

@@ -48,7 +48,7 @@ class _Compiled:
 
 
 class Templates:
-    """One Jinja environment and everything compiled in it, shared by all hosts of a run."""
+    """One Jinja environment, and all that is read from files and compiled in it: shared by all hosts of a run."""
 
     def __init__(self, extra_filters: Mapping[str, Filter] | None = None) -> None:
         self._environment = Environment(
@@ -61,7 +61,8 @@ class Templates:
         self._environment.tests["undefined"] = lambda value: not _is_defined(value)
         self._environment.filters["default"] = self._environment.filters["d"] = _default
         self._constants = {**self._environment.globals, "omit": OMIT, "ansible_managed": MANAGED}
-        self._compiled: dict[tuple[str, bool], _Compiled] = {}
+        self._compiled: dict[tuple[str, bool, bool], _Compiled] = {}
+        self._files: dict[Path, bytes] = {}
 
     def scope(
         self, variables: Mapping[str, Node], facts: Facts | None = None, convert: Convert = lambda _name, node: node
@@ -90,14 +91,24 @@ class Templates:
         hint = "Write a comparison, `x is defined`, `x | length > 0` or `x | bool`."
         raise ConfigError(f"this condition gives {shown}, not true or false", position=node.position, hint=hint)
 
-    def render_file(self, path: Path, text: str, scope: Scope) -> str:
-        """The template ``text`` of the file ``path``, rendered; errors point into it."""
-        node = Node(text, Position(path, 1, 1), text, quoted=True)
+    def read(self, path: Path) -> bytes:
+        """The bytes of a controller's file, read once. Raises OSError."""
+        if path not in self._files:
+            self._files[path] = path.read_bytes()
+        return self._files[path]
+
+    def render_file(self, path: Path, variables: Mapping[str, Node] | Scope) -> str:
+        """The text of a template file. Raises ConfigError with a place in it, FactsNeeded or OSError."""
+        position = Position(path, 1, 1)
+        try:
+            text = self.read(path).decode()
+        except UnicodeDecodeError as error:
+            raise ConfigError("a template must be UTF-8 text", position=position) from error
+        node = Node(text, position, text, quoted=True)
         if text.startswith("#jinja2:"):
             hint = "trim_blocks is on, lstrip_blocks is off; write {%- where you want more trimmed."
-            raise ConfigError("a #jinja2: line is not supported", position=node.position, hint=hint)
-        compiled = self._compile(node, native=False)
-        return str(self._run(compiled, node, scope))
+            raise ConfigError("a #jinja2: line is not supported", position=position, hint=hint)
+        return str(self._run(self._compile(node, native=False), node, self._scope(variables)))
 
     def check_syntax(self, node: Node, *, expression: bool = False) -> None:
         """Compile every template in ``node``, so that it need not be rendered to find its mistakes."""
@@ -129,7 +140,7 @@ class Templates:
 
     def _compile(self, node: Node, *, expression: bool = False, native: bool = True) -> _Compiled:
         text = str(node.value)
-        key = (text, expression)
+        key = (text, expression, native)
         if key not in self._compiled:
             self._compiled[key] = self._parse(text, node, expression=expression, native=native)
         return self._compiled[key]

@@ -148,18 +148,19 @@ def test_a_variable_alone_keeps_its_place_and_source_text() -> None:
     assert nested.value["e"].value["DEBUG"].text == "yes"
 
 
-def test_template_files_are_rendered_as_by_the_template_module() -> None:
-    text = "{% for word in words %}\n{{ word }}\n{% endfor %}\n{# note #}\nend\n"
-    templates = Templates()
-    rendered = templates.render_file(Path("a.j2"), text, templates.scope(variables()))
-    assert rendered == "b\na\nB\nend\n"
+def test_template_files_are_rendered_as_by_the_template_module(tmp_path: Path) -> None:
+    file = tmp_path / "a.j2"
+    file.write_text("{% for word in words %}\n{{ word }}\n{% endfor %}\n{# note #}\nend\n")
+    assert Templates().render_file(file, variables()) == "b\na\nB\nend\n"
 
 
-def test_a_template_file_that_is_one_expression_gives_text() -> None:
+def test_a_template_file_that_is_one_expression_gives_text(tmp_path: Path) -> None:
+    file = tmp_path / "a.j2"
+    file.write_text("{{ words }}")
     templates = Templates()
     scope = templates.scope(variables())
     assert templates.render(parse("'{{ words }}'", Path("a.yml")), scope) == ["b", "a", "B"]
-    assert templates.render_file(Path("a.j2"), "{{ words }}", scope) == "['b', 'a', 'B']"
+    assert templates.render_file(file, scope) == "['b', 'a', 'B']"
 
 
 def test_extra_filters_are_a_matter_of_the_instance() -> None:
@@ -373,9 +374,8 @@ def test_a_circle_of_variables_is_named() -> None:
 def test_errors_in_template_files_point_into_them(tmp_path: Path, text: str, place: str, message: str) -> None:
     file = tmp_path / "unit.j2"
     file.write_text(text, "utf-8")
-    templates = Templates()
     with pytest.raises(ConfigError) as caught:
-        templates.render_file(file, text, templates.scope(variables()))
+        Templates().render_file(file, variables())
     assert (str(caught.value.position), caught.value.message) == (f"{file}:{place}", message)
 
 

@@ -1,0 +1,53 @@
+"""The controller's files as a role names them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from provision import coerce
+from provision.errors import ConfigError
+from provision.resources.base import LocalFile, Rendered
+from provision.scope import Scope
+from provision.templating import Templates
+from provision.yamlfile import Node
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class RoleFiles:
+    """Finds a file in the role, in a folder of that name beside the inventory, or relative to the inventory."""
+
+    role: Path
+    inventory: Path
+    templates: Templates
+    scope: Scope
+
+    def local(self, path: Node) -> LocalFile:
+        """A file of ``files/``. Raises ConfigError."""
+        file = self._find(path, "files")
+        return self._reading(path, lambda: LocalFile(str(file), self.templates.read(file)))
+
+    def rendered(self, path: Node) -> Rendered:
+        """A template of ``templates/``. Raises ConfigError or FactsNeeded."""
+        file = self._find(path, "templates")
+        return self._reading(path, lambda: Rendered(str(file), self.templates.render_file(file, self.scope)))
+
+    def _find(self, path: Node, folder: str) -> Path:
+        name = coerce.text(path, "the path of a file")
+        # An absolute name stands for itself in all three.
+        places = [self.role / folder / name, self.inventory / folder / name, self.inventory / name]
+        for place in places:
+            if place.is_file():
+                return place
+        hint = f"Searched: {', '.join(dict.fromkeys(str(place) for place in places))}."
+        raise ConfigError(f"there is no file {name}", position=path.position, hint=hint)
+
+    def _reading(self, path: Node, read: Callable[[], T]) -> T:
+        try:
+            return read()
+        except OSError as error:
+            raise ConfigError(f"{error.filename}: {error.strerror}", position=path.position) from error
