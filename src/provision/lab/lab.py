@@ -185,7 +185,9 @@ def labs(base: Path) -> list[Lab]:
 
 def _greets(host: Host) -> bool:
     try:
-        with socket.create_connection((host.address, host.port), timeout=1) as connection:
+        # Short: a SYN that the booting host missed would be repeated only after a second.
+        with socket.create_connection((host.address, host.port), timeout=0.2) as connection:
+            connection.settimeout(2)
             return connection.recv(4) == b"SSH-"
     except OSError:
         return False

@@ -44,6 +44,8 @@ class Network:
             run("ip", "link", "add", self.bridge, "type", "bridge")
         run("ip", "addr", "replace", f"{self.gateway}/{self.subnet.prefixlen}", "dev", self.bridge)
         run("ip", "link", "set", self.bridge, "up")
+        # A booting host misses our first ARP request; the next would come a second later.
+        Path("/proc/sys/net/ipv4/neigh", self.bridge, "retrans_time_ms").write_text("50")
         # Stays on after the lab, as with Docker and libvirt: whoever came after us may rely on it.
         Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
         for table, chain, rule in self._rules():
