@@ -5,18 +5,28 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import paramiko
 import pytest
 from paramiko import ssh_exception
-from paramiko.auth_strategy import AuthFailure, AuthResult, AuthStrategy
+from paramiko.auth_strategy import AuthFailure, AuthResult, AuthSource, AuthStrategy
 
 from provision.errors import AuthenticationError, ConfigError, HostKeyError, ProvisionError, Unreachable
 from provision.transport.protocol import Login
 from provision.transport.ssh_errors import ERRORS, dropped, explained
-from provision.transport.ssh_settings import resolve
+from provision.transport.ssh_settings import Settings, resolve
 
-SETTINGS = resolve(Login("web1", "203.0.113.10", port=22, timeout=3))
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return resolve(Login("web1", "203.0.113.10", port=22, timeout=3))
+
+
+class Strategy(AuthStrategy):
+    def get_sources(self) -> Iterator[AuthSource]:
+        return iter(())
 
 
 def family(kind: type[Exception]) -> Iterator[type[Exception]]:
@@ -34,7 +44,7 @@ def example(kind: type[Exception]) -> Exception:
         ssh_exception.NoValidConnectionsError: ({("web1", 22): ConnectionRefusedError(111, "refused")},),
         ssh_exception.PartialAuthentication: (["password"],),
         ssh_exception.ProxyCommandFailure: ("nc", "failed"),
-        AuthFailure: (AuthResult(AuthStrategy(paramiko.SSHConfig())),),
+        AuthFailure: (AuthResult(Strategy(paramiko.SSHConfig())),),
     }
     return kind(*arguments.get(kind, ("something went wrong",)))
 
@@ -48,8 +58,8 @@ EXPECTED: dict[type[Exception], type[ProvisionError]] = {
 
 
 @pytest.mark.parametrize("kind", dict.fromkeys(family(paramiko.SSHException)))
-def test_every_exception_of_paramiko(kind: type[Exception]) -> None:
-    error = explained(example(kind), SETTINGS)
+def test_every_exception_of_paramiko(kind: type[Exception], settings: Settings) -> None:
+    error = explained(example(kind), settings)
     expected = next((ours for theirs, ours in EXPECTED.items() if issubclass(kind, theirs)), Unreachable)
     assert type(error) is expected
     assert "web1" in error.message
@@ -76,20 +86,18 @@ def test_every_exception_of_paramiko(kind: type[Exception]) -> None:
         (ssh_exception.IncompatiblePeer("no acceptable kex algorithm"), "no acceptable kex algorithm"),
     ],
 )
-def test_one_sentence_for_each_cause(error: Exception, cause: str) -> None:
+def test_one_sentence_for_each_cause(error: Exception, cause: str, settings: Settings) -> None:
     assert isinstance(error, ERRORS)
-    ours = explained(error, SETTINGS)
+    ours = explained(error, settings)
     assert type(ours) is Unreachable
     assert ours.message.startswith("web1 (203.0.113.10 port 22) cannot be reached: ")
     assert cause in ours.message
 
 
-@pytest.mark.parametrize(
-    "kind", sorted(set(family(OSError)), key=lambda kind: f"{kind.__module__}.{kind.__qualname__}")
-)
-def test_every_error_of_the_operating_system_is_unreachable(kind: type[OSError]) -> None:
+@pytest.mark.parametrize("kind", [kind for kind in family(OSError) if kind.__module__ in ("builtins", "socket")])
+def test_every_error_of_the_operating_system_is_unreachable(kind: type[OSError], settings: Settings) -> None:
     error = OSError.__new__(kind, errno.EIO, "x")
-    assert isinstance(explained(error, SETTINGS), Unreachable)
+    assert isinstance(explained(error, settings), Unreachable)
 
 
 def wrapped(inner: Exception) -> paramiko.SSHException:
@@ -103,14 +111,14 @@ def wrapped(inner: Exception) -> paramiko.SSHException:
         return error
 
 
-def test_a_cut_line_and_a_silent_one_differ() -> None:
+def test_a_cut_line_and_a_silent_one_differ(settings: Settings) -> None:
     assert dropped(wrapped(EOFError()))
     assert dropped(wrapped(ConnectionResetError(errno.ECONNRESET, "reset")))
     assert not dropped(wrapped(TimeoutError()))
-    assert "did not speak SSH within 3 s" in explained(wrapped(TimeoutError()), SETTINGS).message
-    assert "closed the connection" in explained(wrapped(EOFError()), SETTINGS).message
+    assert "did not speak SSH within 3 s" in explained(wrapped(TimeoutError()), settings).message
+    assert "closed the connection" in explained(wrapped(EOFError()), settings).message
 
 
-def test_our_own_errors_pass_unchanged() -> None:
+def test_our_own_errors_pass_unchanged(settings: Settings) -> None:
     error = HostKeyError("changed")
-    assert explained(error, SETTINGS) is error
+    assert explained(error, settings) is error

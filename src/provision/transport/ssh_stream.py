@@ -123,8 +123,6 @@ class SshStream:
     def _end(self) -> bytes:
         if self._closed:
             return b""
-        if self._begun and self._said_goodbye():
-            return b""
         self._errors.join(timeout=2)
         error = None if self._begun else self._diagnose(self.complaint())
         if error is None and self._said_goodbye():
