@@ -19,8 +19,8 @@ _SYMBOLIC = re.compile(r"(?P<who>[ugoa]*)(?P<how>[=+-])(?P<bits>[rwxX]*)")
 
 def wrong(what: str, wanted: str, node: Node, hint: str = "") -> ConfigError:
     """The error for a value that is not what was ``wanted``."""
-    scalar = node.text and len(node.text) <= 40 and not isinstance(node.value, dict | list)
-    shown = repr(node.text) if scalar else describe(node)
+    short = 0 < len(node.text) <= 40 and not isinstance(node.value, dict | list | None)
+    shown = repr(node.text) if short else describe(node)
     return ConfigError(f"{what} must be {wanted}, not {shown}", position=node.position, hint=hint)
 
 

@@ -149,7 +149,9 @@ class Module:
         pairs = dict(word.split("=", 1) for word in words if re.match(r"\w+=", word))
         rest = " ".join(word for word in words if not re.match(r"\w+=", word))
         if rest:
-            pairs = {next(iter(self.options), "name"): rest} | pairs
+            required = [option.name for option in self.options.values() if option.required]
+            main = "cmd" if "cmd" in self.options else next(iter(required), "name")
+            pairs = {main: rest} | pairs
         example = "\n".join([f"{self.name}:", *(f"  {name}: {value}" for name, value in pairs.items())])
         return ConfigError(
             f"{self.name} takes a mapping of its fields, not text",
