@@ -1,0 +1,198 @@
+"""``deployment``: a build with its units, environment and sizes, serving; the old one serves until it does.
+
+What happens on the host, and why it cannot take a site down, is in programs/deploy.sh.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+from provision.environment import environment_text
+from provision.errors import Refused
+from provision.resources.base import Diff, Facts, Property, Read, Rendered, Shell, State, Step
+from provision.resources.build import Recipe
+from provision.resources.fields import option
+from provision.resources.programs import program, source
+from provision.resources.release import release_id
+from provision.shell import Sh, lines, sh
+
+ASSUMED_WORKER_MB = 100
+"""What a worker is taken to need before one was measured: 16 of 20 real apps need less."""
+
+_PROGRAMS = ("state.sh", "slots.sh", "explain.sh", "deploy.sh")
+_HELPERS = ("preflight.py", "gate.py", "holders.py")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment(Recipe):
+    """A build that serves: in one of two slots, each with units and an environment of its own."""
+
+    IDENTITY: ClassVar[tuple[str, ...]] = ("name",)
+
+    unit: Rendered
+    """The unit of a slot, with the tokens ``@start@``, ``@slot@``, ``@build@``, ``@stamp@``."""
+    migrate_unit: Rendered
+    """The one-shot unit that migrates before a slot starts, with the same tokens."""
+    env: Mapping[str, Any] = field(default_factory=dict, metadata=option(no_log=True))
+    """The app's environment variables."""
+    migrate_commands: tuple[str, ...] = ()
+    """Shell commands, run in order; ``lifespan`` runs the app's own startup and shutdown once."""
+    database: str = ""
+    """What tells one database from another; by default DATABASE_URL without its password."""
+    workers: str = "auto"
+    """Processes: a number, or ``auto`` from cores and memory when a deployment is made."""
+    port: int = 8000
+    """Of the blue slot; green has the next, and the check through Caddy the one after that."""
+    host: str = "localhost"
+    """The Host header of checks: the app may answer only to its own name."""
+    health_path: str = ""
+    """Must answer 200; without one, any answer below 500 on /openapi.json or / will do."""
+    start_timeout: int = 60
+    """Seconds until the first good answer."""
+    drain: int = 10
+    """Seconds the old slot has for open connections before it is stopped."""
+    retry: bool = False
+    """Deploy also what was rolled back."""
+
+    def __post_init__(self) -> None:
+        if self.workers != "auto" and not (self.workers.isdecimal() and int(self.workers) > 0):
+            raise ValueError(f"workers is auto or a number above 0, not {self.workers!r}")
+        if not 1024 <= self.port <= 65533:
+            raise ValueError(f"port {self.port} is not between 1024 and 65533 (the app is not root, and takes three)")
+
+    def reads(self) -> Iterable[Read]:
+        """What serves, and whether it is as it was deployed."""
+        return [self._read]
+
+    @property
+    def _read(self) -> Shell:
+        return Shell(program("state.sh", "observe.sh", NAME=self.name))
+
+    def desired(self, facts: Facts) -> State:
+        """This deployment serves, its files are untouched, it starts at boot, and nothing else of the app runs."""
+        wanted = {"digest": self.digest(facts), "intact": "yes", "enabled": "yes", "running": "yes", "leftover": "no"}
+        return {Property(self._read, name): value for name, value in wanted.items()}
+
+    def change(self, diff: Diff) -> list[Step]:
+        """Deploy. Raises Refused for a change of ports, which Caddy and the app cannot make at the same moment."""
+        port = diff.before(Property(self._read, "port"))
+        if port and int(port) != self.port:
+            raise Refused(
+                f"{self.name} serves on port {port}, and app_port says {self.port}: that cannot change without a gap",
+                hint=f"leave app_port at {port}, or deploy it under another app_name and domain",
+            )
+        return [
+            Step(
+                program(*_PROGRAMS, NAME=self.name, RETRY="yes" if self.retry else "no", ROLLBACK=""),
+                title="deploy",
+                files=self._files(diff),
+                abort=stop_migration(self.name),
+            )
+        ]
+
+    def digest(self, facts: Facts) -> str:
+        """What tells one deployment from another; not the sizes, which are fixed when it is made."""
+        parts = [self.build_id(facts), self.port, self.workers, self.stamp, *(self._texts().values())]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+    @property
+    def database_identity(self) -> str:
+        """What the hosts of one fleet have in common; empty where every host has a database of its own."""
+        return self.database or identity_of(str(self.env.get("DATABASE_URL") or ""))
+
+    @property
+    def stamp(self) -> str:
+        """The name of the file that says this migration has been made."""
+        parts = [self.src.digest, self.migrate_commands, self.database_identity]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+    def migrated_elsewhere(self) -> Step:
+        """For the other hosts of a fleet: the migration host has done it, so their slots start without it."""
+        folder = f"/srv/{self.name}/migrated"
+        return Step(
+            lines(sh("mkdir -p {}", folder), sh(": >{}", f"{folder}/{self.stamp}"), sh("sync -f {}", folder)),
+            title="note the migration",
+        )
+
+    def _texts(self) -> dict[str, str]:
+        texts = {"unit": self.unit.text, "env": environment_text(self.env)}
+        if self.migrate_commands:
+            texts |= {"migrate_unit": self.migrate_unit.text, "migrate": self._migration()}
+        return texts
+
+    def _migration(self) -> str:
+        """A sh script, run with -eu by the migration unit."""
+        program = source("lifespan.py").decode()
+        lifespan = sh("python - {} <<'PROVISION'\n", self.entrypoint) + program + "PROVISION"
+        return "\n".join([*(lifespan if line == "lifespan" else line for line in self.migrate_commands), ""])
+
+    def _files(self, diff: Diff) -> dict[str, bytes]:
+        measured = diff.before(Property(self._read, "memory_per_worker"))
+        workers = self.chosen_workers(diff.facts, int(measured) if measured.isdecimal() else 0)
+        meta = {
+            "digest": self.digest(diff.facts),
+            "build": self.build_id(diff.facts),
+            "release": release_id(self.src),
+            "stamp": self.stamp,
+            "entrypoint": self.entrypoint,
+            "workers": workers,
+            # Other programs than fastapi and uvicorn have supervisors of other shapes.
+            "supervised": 1 if self.run_command else workers,
+            "port": self.port,
+            "check_port": self.port + 2,
+            "host": self.host,
+            "health_path": self.health_path,
+            "start_timeout": self.start_timeout,
+            "drain": self.drain,
+        }
+        texts = {"meta": "".join(f"{key}={value}\n" for key, value in meta.items()), **self._texts()}
+        return {name: text.encode() for name, text in texts.items()} | {name: source(name) for name in _HELPERS}
+
+    def chosen_workers(self, facts: Facts, measured_mb: int) -> int:
+        """The number of workers of a deployment made now; ``measured_mb`` is what one took in the last, 0 = unknown."""
+        return workers_for(facts, measured_mb or ASSUMED_WORKER_MB) if self.workers == "auto" else int(self.workers)
+
+
+def workers_for(facts: Facts, worker_mb: int) -> int:
+    """One worker a core, at least two so that one can die unnoticed, and fewer where the memory is short.
+
+    70 % of the memory is for the running app and the system; during a switch two deployments share 90 %. 250 MB are for
+    the system and Caddy, 60 for the supervisor.
+    """
+    running = facts.memtotal_mb * 0.7 - 250 - 60
+    switching = (facts.memtotal_mb * 0.9 - 250) / 2 - 60
+    return max(1, min(max(2, facts.processor_vcpus), int(min(running, switching) // worker_mb)))
+
+
+def identity_of(url: str) -> str:
+    """A database's URL without its password and driver options; empty for SQLite, which is a file of one host.
+
+    >>> identity_of("postgresql+psycopg://notes:secret@db.example.com/notes?sslmode=require")
+    'postgresql://notes@db.example.com/notes'
+    """
+    parts = urlsplit(url)
+    engine = parts.scheme.partition("+")[0]
+    if not parts.hostname or engine == "sqlite":
+        return ""
+    user = f"{parts.username}@" if parts.username else ""
+    return f"{engine}://{user}{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def rollback(name: str, number: str = "previous") -> Step:
+    """Let an earlier deployment on record serve again, by the same way as a new one."""
+    return Step(
+        program(*_PROGRAMS, NAME=name, RETRY="no", ROLLBACK=number),
+        title=f"roll back {name}",
+        files={helper: source(helper) for helper in _HELPERS},
+        abort=stop_migration(name),
+    )
+
+
+def stop_migration(name: str) -> Sh:
+    """What a second Ctrl-C does: ending systemctl would leave the migration running."""
+    return sh("systemctl stop {}", [f"app-{name}-migrate@{slot}.service" for slot in ("blue", "green")])

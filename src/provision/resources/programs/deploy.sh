@@ -1,0 +1,218 @@
+# Puts a deployment into the slot that does not serve, and lets it serve once it has proved that it can. Whatever ends
+# this program before that, the old deployment serves as before: nothing it uses is written.
+#
+#   write the slot > import the app > migrate > start > gate > switch > check through Caddy | drain > stop the old
+#
+# Left of the bar a failure or a signal undoes everything. If this shell itself is killed, the link still names a slot
+# that serves, and the next run goes on from what it finds. Appended to state.sh, slots.sh and explain.sh.
+
+: "${FILES:?}" "${RETRY:?}" "${ROLLBACK?}"
+
+slot='' started='' switched='' committed=''
+began=$(date +%s)
+
+undo() {
+	status=$?
+	trap - EXIT
+	trap '' HUP INT TERM
+	set +e
+	if [ -z "$committed" ]; then
+		if [ -n "$switched" ]; then link_to "$linked"; fi
+		if [ -n "$started" ]; then
+			stop_slot "$slot"
+			if [ -n "$active" ] && running "$active"; then
+				say "" "undone: $(release_of "$active") goes on serving"
+			else
+				say "" "undone: nothing was switched"
+			fi
+		fi
+	fi
+	rm -f -- "/run/systemd/system/app-$NAME-preflight.service" "$trials/preflight.py" "$trials/preflight.log"
+	exit "$status"
+}
+
+release_of() { # SLOT
+	say "deployment $(cat "$home/slots/$1/$1" 2>/dev/null || say '?') ($1)"
+}
+
+stop_here() { # WHY
+	say "" "$1"
+	exit 1
+}
+
+# The deployment to make: the one in FILES, or for a rollback one that is on record.
+choose_input() {
+	INPUT=$FILES
+	[ -n "$ROLLBACK" ] || return 0
+	[ -n "$active" ] || stop_here "$NAME has no deployment to go back from"
+	now=$(record_of "$active")
+	if [ "$ROLLBACK" = previous ]; then ROLLBACK=$(value "$now/meta" previous); fi
+	[ -n "$ROLLBACK" ] || stop_here "there is no deployment before ${now##*/}"
+	INPUT=$home/deployments/$ROLLBACK
+	[ -e "$INPUT/meta" ] || stop_here "deployment $ROLLBACK of $NAME is not on record; there are: $(ls -x "$home/deployments")"
+	PREVIOUS=$(value "$INPUT/meta" previous)
+}
+
+refuse_rolled_back() {
+	[ -z "$ROLLBACK" ] && [ "$RETRY" = no ] || return 0
+	[ "$(cat "$home/rolled-back" 2>/dev/null)" = "$(setting digest)" ] || return 0
+	stop_here "this deployment of $NAME was rolled back; change it, or say app_retry=true to try it again"
+}
+
+# The link decides. Without one Caddy asks blue, so a running blue is treated as the slot that serves.
+find_slots() {
+	linked=$(active_slot)
+	active=$linked
+	if [ -z "$active" ] && running blue; then active=blue; fi
+	if [ -n "$active" ]; then slot=$(other_slot "$active"); else slot=blue; fi
+	PREVIOUS=''
+	if [ -n "$linked" ]; then PREVIOUS=$(cat "$home/slots/$active/$active" 2>/dev/null || :); fi
+}
+
+# The slot holds a trial that was cut short, or an old deployment that was to be stopped. A migration that still runs is
+# waited for: breaking it off could leave half of it.
+clear_slot() {
+	while [ "$(systemctl show -P ActiveState "app-$NAME-migrate@$slot.service")" = activating ]; do
+		sleep 1
+	done
+	stop_slot "$slot"
+}
+
+# No network, and a state folder that is gone afterwards; all else as the app will have it.
+preflight_unit() { # SLOT
+	printf '%s\n' '[Service]' Type=oneshot PrivateNetwork=yes "TemporaryFileSystem=/var/lib/app-$NAME:mode=0777" \
+		"Environment=STATE_DIRECTORY=/var/lib/app-$NAME" "TimeoutStartSec=$(setting start_timeout)" \
+		"StandardOutput=truncate:$trials/preflight.log" StandardError=inherit \
+		"ExecStart=$build/.venv/bin/python $trials/preflight.py $(setting entrypoint)"
+	process_lines "$1" | grep -v '^StateDirectory'
+}
+
+preflight() {
+	put "$trials/preflight.py" 0644 root:root <"$FILES/preflight.py"
+	unit=app-$NAME-preflight.service
+	systemctl start "$unit" 2>/dev/null || :
+	status=$(systemctl show -P ExecMainStatus "$unit")
+	systemctl reset-failed "$unit" 2>/dev/null || :
+	[ ! -s "$trials/preflight.log" ] || tail -n 30 "$trials/preflight.log"
+	[ "$status" != 90 ] || stop_here "$(setting entrypoint) cannot be started; nothing was changed"
+}
+
+migrate() {
+	[ -e "$INPUT/migrate" ] || return 0
+	stamp=$home/migrated/$(setting stamp)
+	[ ! -e "$stamp" ] || return 0
+	unit=app-$NAME-migrate@$slot.service
+	say "migrating"
+	systemctl start "$unit" || :
+	if [ ! -e "$stamp" ]; then
+		explain "$unit" "$(port_of "$slot")"
+		stop_here "the migration failed; the new release was not started"
+	fi
+}
+
+client() { # ARGUMENTS
+	"$build/.venv/bin/python" -I -S "$FILES/gate.py" --host "$(setting host)" --path "$(setting health_path)" "$@"
+}
+
+start_and_gate() {
+	unit=app-$NAME@$slot.service
+	say "starting $unit"
+	systemctl start "$unit" || :
+	if ! found=$(client --port "$(port_of "$slot")" --unit "$unit" --workers "$(setting supervised)" \
+		--timeout "$(setting start_timeout)"); then
+		explain "$unit" "$(port_of "$slot")"
+		stop_here "the new release does not serve: $found"
+	fi
+	say "$found" | put "$record/memory_per_worker" 0600 root:root
+}
+
+check_through_caddy() {
+	if ! found=$(client --port "$(setting check_port)" --upstream "127.0.0.1:$(port_of "$slot")" --timeout 10); then
+		say "" "caddy.service: $(describe caddy.service)"
+		journal caddy.service 10
+		stop_here "the new release serves, but not through Caddy: $found"
+	fi
+}
+
+deploy() {
+	find_slots
+	choose_input
+	build=$home/builds/$(setting build)
+	[ -e "$build/.complete" ] || stop_here "the build $(setting build) of $NAME is not there or not complete"
+	if [ -n "$linked" ] && [ "$(value "$(record_of "$linked")/meta" digest)" = "$(setting digest)" ] && intact "$linked"; then
+		keep_serving
+		return
+	fi
+	refuse_rolled_back
+	started=yes
+	clear_slot
+	write_slot "$slot"
+	write_record "$slot"
+	preflight
+	: >"$trials/trial-$slot"
+	migrate
+	start_and_gate
+	switched=yes
+	link_to "$slot"
+	check_through_caddy
+	committed=yes
+	finish
+}
+
+# The link names it, so its conditions hold without the trial file. Failures from here on leave a serving app.
+finish() {
+	date -u +%Y-%m-%dT%H:%M:%SZ | put "$record/deployed" 0600 root:root
+	if [ -n "$ROLLBACK" ]; then
+		value "$now/meta" digest | put "$home/rolled-back" 0600 root:root
+	else
+		rm -f -- "$home/rolled-back"
+	fi
+	rm -f -- "$trials/trial-$slot"
+	if [ -n "$active" ]; then
+		drain "$active"
+		stop_slot "$active"
+	fi
+	prune
+	say "deployment $number serves ($slot, port $(port_of "$slot"))"
+}
+
+# The wanted deployment is the one the link names: see that it runs, and that nothing else does.
+keep_serving() {
+	committed=yes
+	slot=$linked record=$(record_of "$linked") unit=app-$NAME@$linked.service
+	systemctl daemon-reload
+	enable_slots
+	if ! running "$slot"; then
+		systemctl start "$unit" || :
+		if ! found=$(client --port "$(port_of "$slot")" --unit "$unit" --workers "$(setting supervised)" \
+			--timeout "$(setting start_timeout)"); then
+			explain "$unit" "$(port_of "$slot")"
+			stop_here "the release that was serving does not start: $found"
+		fi
+	fi
+	rm -f -- "$trials/trial-$slot"
+	stop_slot "$(other_slot "$slot")"
+}
+
+# Five of each are kept beside what the slots use; a failure here is no failure of the deployment.
+prune() {
+	kept=$( (
+		for folder in "$home"/deployments/*; do say "${folder##*/}"; done | sort -n | tail -n 5
+		cat "$home"/slots/*/* 2>/dev/null
+		value "$record/meta" previous
+	) | sort -u)
+	for folder in "$home"/deployments/*; do
+		say "$kept" | grep -qx "${folder##*/}" || rm -rf -- "$folder"
+	done
+	for kind in build release; do
+		for folder in "$home/${kind}s"/*; do
+			grep -qs "^$kind=${folder##*/}\$" "$home"/deployments/*/meta || rm -rf -- "$folder"
+		done
+	done || :
+}
+
+trap undo EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
+deploy

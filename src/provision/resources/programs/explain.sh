@@ -1,0 +1,44 @@
+# Says in one block why a deployment failed: what systemd knows, the last lines of the log, who holds the port, and the
+# usual causes by name. Appended to slots.sh.
+
+journal() { # UNIT LINES
+	journalctl -q -o cat -n "$2" --since "@$began" -u "$1" || :
+}
+
+explain() { # UNIT PORT
+	log=$(journal "$1" 30)
+	say "" "$1: $(describe "$1")"
+	if [ -n "$log" ]; then say "its last lines:" "$log" | sed '2,$s/^/  | /'; fi
+	holders=$("$build/.venv/bin/python" -I -S "$FILES/holders.py" "$2" 2>/dev/null | grep -v "app-$NAME@" || :)
+	if [ -n "$holders" ]; then say "port $2 is held by $holders"; fi
+	causes "$log"
+}
+
+describe() { # UNIT
+	systemctl show -p ActiveState,SubState,Result,ExecMainCode,ExecMainStatus,NRestarts "$1" | awk -F= '
+		{ v[$1] = $2 }
+		END {
+			printf "%s (%s), result %s", v["ActiveState"], v["SubState"], v["Result"]
+			if (v["ExecMainCode"] != 0) {
+				how = v["ExecMainCode"] == 1 ? "exited with" : "killed by signal"
+				printf ", main process %s %s", how, v["ExecMainStatus"]
+			}
+			if (v["NRestarts"] > 0) printf ", restarted %s times", v["NRestarts"]
+			print ""
+		}'
+}
+
+causes() { # LOG
+	case $1 in
+	*'Read-only file system'*)
+		say "cause: the app writes where it may not; write to \$STATE_DIRECTORY (/var/lib/app-$NAME), which is also its HOME"
+		;;
+	*"ddress already in use"*) say "cause: the port is taken; see app_port" ;;
+	*'No module named'*) say "cause: a module is missing: add it to the project's dependencies, or see app_entrypoint" ;;
+	*'Application startup failed'*) say "cause: the app's own startup failed; its exception is above" ;;
+	*'Connection refused'* | *'could not translate host name'* | *'Name or service not known'*)
+		say "cause: something the app needs (its database?) did not answer; see app_env"
+		;;
+	*'Permission denied'*) say "cause: the app has no right to a file; it runs as user app-$NAME" ;;
+	esac
+}

@@ -1,0 +1,20 @@
+# The read of a deployment: one line "key=value" for each thing that may differ. Appended to state.sh.
+
+yes_if() {
+	if "$@"; then echo yes; else echo no; fi
+}
+
+observe() {
+	[ -d "$home/slots" ] || return 0
+	slot=$(active_slot)
+	[ -n "$slot" ] || return 0
+	record=$(record_of "$slot")
+	printf '%s\n' "slot=$slot" "deployment=${record##*/}" "digest=$(value "$record/meta" digest)" \
+		"port=$(value "$record/meta" port)" "workers=$(value "$record/meta" workers)" \
+		"memory_per_worker=$(cat "$record/memory_per_worker" 2>/dev/null)" \
+		"rolled_back=$(cat "$home/rolled-back" 2>/dev/null)" \
+		"intact=$(yes_if intact "$slot")" "enabled=$(yes_if enabled)" \
+		"running=$(yes_if running "$slot")" "leftover=$(yes_if leftover "$slot")"
+}
+
+observe
