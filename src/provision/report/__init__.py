@@ -56,13 +56,13 @@ def open_report(detail: Detail, *, json: bool = False, out: TextIO | None = None
     return Spool(Terminal(transcript, console, color=color))
 
 
-def print_error(error: ProvisionError, *, json: bool = False) -> None:
+def print_error(error: ProvisionError, *, json: bool = False, label: str = "error") -> None:
     """Print the error that ended the command as a block on standard error; with ``json`` on standard output too."""
     if json:
         JsonLines(sys.stdout).fail(error)
     _never_fail_to_encode(sys.stderr)
     width = min(os.get_terminal_size(sys.stderr.fileno()).columns, 100) if sys.stderr.isatty() else None
-    for content in error_block(error, width=width):
+    for content in error_block(error, width=width, label=label):
         sys.stderr.write(ansi(content, color=wants_color(sys.stderr)) + "\n")
 
 

@@ -12,14 +12,14 @@ LOG_LINES = 20
 """How much of a failed step's log is shown; the cause of an error stands in its last lines."""
 
 
-def error_block(error: ProvisionError, *, width: int | None = None) -> list[Line]:
+def error_block(error: ProvisionError, *, width: int | None = None, label: str = "error") -> list[Line]:
     """The block of an error that belongs to no host. ``width`` wraps its prose; None leaves it in one line."""
     position = error.position if isinstance(error, ConfigError) else None
     head, *rest = error.message.split("\n") or [""]
-    where = f"{position}: " if position else ""
+    start = f"{position}: {label}:" if position else f"{label}:"
     block: list[Line] = []
-    for number, part in enumerate(prose(f"{where}error: {head}", indent="", width=width)):
-        block.append(_with_head(part, f"{where}error:") if number == 0 else part)
+    for number, part in enumerate(prose(f"{start} {head}", indent="", width=width)):
+        block.append(_with_head(part, start) if number == 0 else part)
     block.extend(part for text in rest for part in prose(text, indent="  ", width=width))
     if position:
         block.extend(_source(excerpt(position), position.line))

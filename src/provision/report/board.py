@@ -22,6 +22,9 @@ from provision.report.recap import Ending
 TAIL = 5
 """Lines of a running step's output that are kept for the screen."""
 
+_LONGEST = 4096
+"""Characters kept of an unfinished line."""
+
 
 @dataclass(frozen=True)
 class Done:
@@ -101,6 +104,8 @@ class Host:
         *complete, self._partial = (self._partial + text).split("\n")
         self.tail.extend(shown for part in complete if (shown := printable(part)).strip())
         if self._partial:
+            # A progress bar may never end its line.
+            self._partial = self._partial[-_LONGEST:]
             self.tail.append(printable(self._partial))
 
     def finish(self, event: TaskFinished) -> None:
@@ -117,6 +122,8 @@ class Board:
 
     def take(self, event: Event, now: float) -> None:
         """Let ``event`` change the picture; ``now`` is a monotonic time."""
+        if not event.host:
+            return
         host = self.hosts.setdefault(event.host, Host(event.host, now, phase_since=now))
         match event:
             case Phase():

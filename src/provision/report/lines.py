@@ -67,7 +67,7 @@ def prose(text: str, *, indent: str, width: int | None, style: Style = "") -> It
 
 def clock(seconds: float) -> str:
     """A time that is over: ``0.6s``, ``12.3s``, ``1m05s``, ``2h00m``."""
-    return f"{seconds:.1f}s" if seconds < 59.95 else ticking(seconds)
+    return f"{seconds:.1f}s" if seconds < 59.95 else ticking(seconds + 0.5)
 
 
 def ticking(seconds: float) -> str:

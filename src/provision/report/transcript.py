@@ -65,7 +65,8 @@ class Transcript:
 
     def lines(self, event: Event) -> Iterable[Line]:
         """The lines that stay because of ``event``; often none."""
-        self._order.setdefault(event.host, None)
+        if event.host:
+            self._order.setdefault(event.host, None)
         match event:
             case Phase():
                 self._enter(event)
@@ -150,9 +151,9 @@ class Transcript:
                 yield from _differences(verdict, diff=self._detail.diff)
 
     def _notice(self, event: Notice) -> Iterator[Line]:
-        head = f"notice:  [{event.host}] "
-        first, *rest = prose(head + event.text, indent="", width=self._width)
-        yield (("notice:  ", "unknown"), (f"[{event.host}]", "bold"), (text_of(first)[len(head) - 1 :], ""))
+        place = f"[{event.host}] " if event.host else ""
+        first, *rest = prose(f"notice:  {place}{event.text}", indent="", width=self._width)
+        yield (("notice:  ", "unknown"), (place, "bold"), (text_of(first)[9 + len(place) :], ""))
         yield from (line(" " * 9 + text_of(part)) for part in rest)
 
     def _ended(self, event: HostFinished | HostNotReached) -> Iterator[Line]:

@@ -1,0 +1,31 @@
+"""The command line. Each command's module is loaded when it is called: ``provision --help`` imports click only."""
+
+from __future__ import annotations
+
+import click
+
+from provision import __version__
+from provision.cli.lazy import Command, LazyGroup
+
+COMMANDS = {
+    "up": Command("provision.cli.up:up", "Bring hosts to what their inventory says."),
+    "plan": Command("provision.cli.plan:plan", "Show what `up` would change, and change nothing."),
+    "inventory": Command(
+        "provision.cli.inventory:inventory", "Show what an inventory says, as ansible-inventory does."
+    ),
+    "init": Command("provision.cli.init:init", "Write an inventory for the app in the current folder."),
+    "lab": Command("provision.cli.lab:lab", "Boot real test hosts on this machine."),
+    "version": Command("provision.cli.version:version", "Print the version of provision and its surroundings."),
+}
+
+
+@click.group(cls=LazyGroup, commands_by_name=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="provision", message="%(prog)s %(version)s")
+def main() -> None:
+    """Make Debian and Ubuntu hosts serve your FastAPI app over HTTPS.
+
+    \b
+    provision init               write inventory.yml for the app in this folder
+    provision plan               see what would change
+    provision up                 do it; again at any time, it changes what differs
+    """

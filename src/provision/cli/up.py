@@ -1,0 +1,28 @@
+"""``provision up``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from provision.cli.options import Selection, command_line, selection_options
+
+
+@click.command()
+@selection_options
+@click.option("--check", "-C", is_flag=True, help="Change nothing: the same as `provision plan`.")
+def up(check: bool, **options: Any) -> int:
+    """Bring the hosts of INVENTORY (./inventory.yml) to what it says.
+
+    Run it at any time: it changes what differs, restarts what is due, and then reads every host again as proof.
+
+    \b
+    Exit codes: 0 converged, 1 a host failed, 2 usage or configuration,
+    3 a host unreachable, 4 locked by another run, 130 interrupted.
+    """
+    from provision.cli.running import start
+
+    selection = Selection(**options)
+    flags = ("--check",) if check else ()
+    return start(selection, check=check, command=command_line("up", selection, *flags))

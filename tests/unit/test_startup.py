@@ -1,0 +1,44 @@
+"""What is loaded when: `provision --help` is instant, and a run off a terminal does without rich."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+HEAVY = {"paramiko", "fabric", "cryptography", "rich", "jinja2", "yaml", "asyncio"}
+
+
+def _modules_after(code: str) -> set[str]:
+    """The modules a fresh interpreter has loaded after ``code``."""
+    script = f"{code}\nimport json, sys; print('\\n' + json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def _run(*args: str) -> str:
+    return f"from provision.cli import main\ntry:\n    main({list(args)!r})\nexcept SystemExit:\n    pass"
+
+
+def test_help_imports_click_only() -> None:
+    """No command is imported to list them all."""
+    modules = _modules_after(_run("--help"))
+    ours = {name for name in modules if name.partition(".")[0] == "provision"}
+    assert ours == {"provision", "provision.cli", "provision.cli.lazy", "provision.cli.failures", "provision.errors"}
+    assert "click" in modules
+    assert not modules & HEAVY
+
+
+def test_help_of_up_imports_no_engine() -> None:
+    """The options of a command need none of the libraries that do its work."""
+    modules = _modules_after(_run("up", "--help"))
+    assert "provision.cli.up" in modules
+    assert not modules & (HEAVY | {"provision.run", "provision.report"})
+
+
+def test_a_plain_report_does_without_rich() -> None:
+    """Rich is for a live terminal: a run from CI need not pay for it."""
+    code = "import io\nfrom provision.report import Detail, open_report\n"
+    modules = _modules_after(code + "with open_report(Detail(), out=io.StringIO()): ...")
+    assert "provision.report.plain" in modules
+    assert "rich" not in modules
