@@ -69,6 +69,7 @@ class Lab:
         if not 1 <= count <= _MOST_HOSTS:
             raise ConfigError(f"a lab has 1 to {_MOST_HOSTS} hosts, not {count}")
         with self._changing():
+            self._make_folder()
             present = {host.number: host for host in self.hosts}
             wanted = range(1, count + 1)
             for number in wanted:
@@ -87,6 +88,7 @@ class Lab:
     def add(self, image: Image | None = None) -> Host:
         """One more host, answering."""
         with self._changing():
+            self._make_folder()
             taken = {host.number for host in self.hosts}
             number = min(set(range(1, _MOST_HOSTS + 1)) - taken)
             host = self._provider.create(number, image or Image())
@@ -171,11 +173,13 @@ class Lab:
         # One lock for all labs of a folder: they share images and choose networks beside each other.
         with (self._base / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            self._folder.mkdir(parents=True, exist_ok=True)
-            # The roots of the hosts hold setuid programs and the secrets of tests.
-            self._folder.parent.chmod(0o700)
-            create_client_key(self._folder / "id_ed25519")
             yield
+
+    def _make_folder(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        # The roots of the hosts hold setuid programs and the secrets of tests.
+        self._folder.parent.chmod(0o700)
+        create_client_key(self._folder / "id_ed25519")
 
 
 def labs(base: Path) -> list[Lab]:
