@@ -1,0 +1,44 @@
+"""``provision inventory``: what the inventory says, as ansible-inventory prints it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from provision.errors import ConfigError
+
+
+@click.command("inventory")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--list", "show", flag_value="list", help="All groups and the variables of all hosts, as JSON.")
+@click.option(
+    "--graph", "show", flag_value="graph", default="graph", help="The tree of groups and hosts (the default)."
+)
+@click.option("--host", metavar="HOST", help="The variables of one host, as JSON.")
+def inventory(file: Path, show: str, host: str | None) -> None:
+    """Show what FILE says, as ansible-inventory does.
+
+    \b
+    provision inventory inventory.yml --graph
+    provision inventory inventory.yml --host web1
+    """
+    from provision.inventory import Inventory, listing
+
+    loaded = Inventory.load(file)
+    for note in loaded.notes:
+        click.echo(f"note: {note}", err=True)
+    if host is not None:
+        chosen = loaded.select(host)
+        if len(chosen) != 1:
+            raise ConfigError(f"--host takes one host; {host!r} matches {len(chosen)}")
+        click.echo(_json(listing.host_variables(chosen[0])))
+    elif show == "list":
+        click.echo(_json(listing.as_list(loaded)))
+    else:
+        click.echo(listing.graph(loaded))
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, indent=4, sort_keys=True)

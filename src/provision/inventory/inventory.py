@@ -1,0 +1,99 @@
+"""The inventory: hosts with their variables after precedence, and the choice of some of them."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+from provision.errors import ConfigError
+from provision.inventory import connection, patterns, sources
+from provision.inventory.model import Group, Host
+from provision.inventory.reader import Reader
+from provision.inventory.varfiles import VarFiles
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """A loaded inventory."""
+
+    path: Path
+    """The file or folder it was loaded from."""
+    base: Path
+    """Its folder: group_vars/ lie here, relative paths start here."""
+    groups: dict[str, Group]
+    """By name, in the order in which the inventory names them; ``all`` and ``ungrouped`` first."""
+    hosts: dict[str, Host]
+    """By name, in the order in which the inventory names them."""
+    notes: tuple[str, ...]
+    """What Ansible would use and this program does not, and files that nothing reads."""
+
+    @classmethod
+    def load(cls, path: Path) -> Inventory:
+        """Read ``path`` (a YAML file, or a folder of them) and the variable files beside it. Raises ConfigError."""
+        reader = Reader()
+        for file in sources.files(path):
+            reader.read(file)
+        reader.finish()
+        base = (path if path.is_dir() else path.parent).absolute()
+        group_files, host_files = VarFiles(base, "group_vars"), VarFiles(base, "host_vars")
+        for group in reader.groups.values():
+            group.files = group_files.layers(group.name)
+        for host in reader.hosts.values():
+            host.files = host_files.layers(host.name)
+        _resolve(reader.groups, reader.hosts)
+        notes = [*group_files.notes(reader.groups), *host_files.notes(reader.hosts)]
+        notes += [f"{name} is a group and a host" for name in reader.groups if name in reader.hosts]
+        return cls(path, base, reader.groups, reader.hosts, (*notes, *connection.check(reader.hosts.values())))
+
+    def select(self, pattern: str) -> list[Host]:
+        """The hosts of Ansible's ``--limit`` pattern, in the inventory's order. Raises ConfigError where there is none.
+
+        >>> from provision.inventory import Inventory
+        >>> inventory = Inventory.load(Path("inventories/example.yml"))  # doctest: +SKIP
+        >>> inventory.select("web:!web3")  # doctest: +SKIP
+        """
+        if not self.hosts:
+            raise ConfigError(f"{self.path}: this inventory has no hosts", hint="Name one under `all: hosts:`.")
+        chosen = patterns.matching(pattern, self.groups, self.hosts)
+        return [host for host in self.groups["all"].members() if host.name in chosen]
+
+
+def _resolve(groups: dict[str, Group], hosts: dict[str, Host]) -> None:
+    """Order the groups of each host by precedence and stack its variables.
+
+    The order is that of ansible-core's VariableManager: every group's variables in the inventory come
+    before every group's files, whatever the depth.
+    """
+    lineage: dict[Group, set[Group]] = {}
+    for group in TopologicalSorter({group: group.parents.values() for group in groups.values()}).static_order():
+        group.depth = max((parent.depth + 1 for parent in group.parents.values()), default=0)
+        lineage[group] = {group}.union(*(lineage[parent] for parent in group.parents.values()))
+    own: dict[str, set[Group]] = {name: set() for name in hosts}
+    for group in groups.values():
+        for name in group.hosts:
+            own[name] |= lineage[group]
+    members = {name: [host.name for host in group.members()] for name, group in groups.items()}
+    for host in hosts.values():
+        ordered = sorted(own[host.name], key=lambda group: (group.depth, group.priority, group.name))
+        host.groups = tuple(group.name for group in ordered)
+        inline = [layer for group in ordered for layer in group.inline]
+        files = [layer for group in ordered for layer in group.files]
+        host.layers = (*inline, *files, *host.inline, *host.files)
+        host.magic = {
+            "inventory_hostname": host.name,
+            "inventory_hostname_short": _short(host.name),
+            "inventory_file": host.source,
+            "inventory_dir": str(Path(host.source).parent),
+            "group_names": sorted(name for name in host.groups if name != "all"),
+            "groups": members,
+        }
+
+
+def _short(name: str) -> str:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return name.split(".")[0]
+    return name
