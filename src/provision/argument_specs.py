@@ -76,7 +76,7 @@ def check_names(
             continue
         if any(name.startswith(f"{other}_") for other in others if len(other) > len(role)):
             continue
-        hint = did_you_mean(name, {*arguments, *known}, f"`provision roles {role}` lists its variables.")
+        hint = did_you_mean(name, {*arguments, *known}, f"Its variables: {', '.join(arguments)}.")
         raise ConfigError(f"the role {role} has no variable {name}", position=node.position, hint=hint)
 
 

@@ -22,6 +22,7 @@ from provision.role import Role
 from provision.role_files import RoleFiles
 from provision.schema import Module
 from provision.scope import Scope
+from provision.source import Sources
 from provision.tasks import TaskSource
 from provision.template_errors import FactsNeeded, UndefinedVariable
 from provision.templating import Templates
@@ -55,6 +56,7 @@ class HostPlay:
     """Everything one host shall have. Roles and templates are shared with other hosts; this belongs to one thread.
 
     ``variables`` are the inventory's for this host, ``extra`` those of ``--set``; ``folder`` is the inventory's.
+    ``sources`` packs each app once, however many hosts ship it.
     """
 
     def __init__(
@@ -65,15 +67,22 @@ class HostPlay:
         *,
         extra: Mapping[str, Node] | None = None,
         folder: Path = Path(),
+        sources: Sources | None = None,
     ) -> None:
         self._roles = roles
         self._templates = templates
         self._folder = folder
+        self._apps = sources or Sources(folder)
         self._given = {**variables, **(extra or {})}
         self._defaults = {name: node for role in roles for name, node in role.defaults.items()}
         self._variables = {**self._defaults, **self._given}
         self._arguments = {name: argument for role in roles for name, argument in (role.arguments or {}).items()}
         self._secrets = {name for name, argument in self._arguments.items() if argument.no_log}
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The names of the host's roles, in their order."""
+        return tuple(role.name for role in self._roles)
 
     @property
     def rolling(self) -> frozenset[str]:
@@ -205,7 +214,7 @@ class HostPlay:
             return partial(module.kind, {})
 
     def _files(self, role: Role, scope: Scope) -> RoleFiles:
-        return RoleFiles(role.path, self._folder, self._templates, scope)
+        return RoleFiles(role.path, self._folder, self._templates, scope, self._apps)
 
     def _resolver(self, scope: Scope) -> Callable[[Node], Node]:
         return lambda node: self._templates.resolve(node, scope)
@@ -218,9 +227,11 @@ class HostPlay:
             name = module.name if source.name is None else self._text(source.name, scope)
             if source.loop is None or "item" not in scope:
                 return name
-            label = source.label or Node("{{ item }}", source.position)
-            shown = None if no_log else self._templates.render(label, scope)
-            return f"{name} (item={shown if isinstance(shown, str | None) else json.dumps(shown)})"
+            if no_log:
+                return f"{name} (item=None)"
+            label = self._templates.resolve(source.label or Node("{{ item }}", source.position), scope)
+            nested = isinstance(label.value, dict | list)
+            return f"{name} (item={json.dumps(label.plain()) if nested else label.text})"
         except UndefinedVariable:
             if when or source.name is None:
                 raise

@@ -56,7 +56,8 @@ def load_role(
     for folder, hint in refusals.ROLE_FOLDERS.items():
         if (path / folder).is_dir():
             raise ConfigError(f"{path / folder}: {folder}/ of a role is not supported", position=position, hint=hint)
-    meta = _mapping(path, "meta")
+    meta = _meta(path)
+    rolling = _rolling(meta)
     arguments = _arguments(path, meta)
     defaults = coerce.mapping(_read(path, "defaults"), "defaults/main.yml")
     tasks = parse_tasks(_read(path, "tasks", []), modules)
@@ -64,7 +65,7 @@ def load_role(
     if not (tasks or handlers or defaults):
         hint = "A role has tasks/main.yml, and beside it defaults, handlers, templates, files and meta."
         raise ConfigError(f"the role {name} in {path} is empty", position=position, hint=hint)
-    return Role(name, path, tasks, handlers, defaults, _rolling(meta), arguments)
+    return Role(name, path, tasks, handlers, defaults, rolling, arguments)
 
 
 def _find(name: str, search: Sequence[Path], position: Position | None) -> Path:
@@ -91,9 +92,9 @@ def _read(path: Path, folder: str, empty: Any = None) -> Node:
     return Node({} if empty is None else empty, Position(files[0], 1, 1))
 
 
-def _mapping(path: Path, folder: str) -> Node:
-    node = _read(path, folder)
-    for key in coerce.mapping(node, f"{folder}/main.yml"):
+def _meta(path: Path) -> Node:
+    node = _read(path, "meta")
+    for key in coerce.mapping(node, "meta/main.yml"):
         if key not in _META_KEYS:
             hint = did_you_mean(key, _META_KEYS, "provision reads rolling and dependencies.")
             raise ConfigError(f"{key} of meta/main.yml is not supported", position=node.keys[key], hint=hint)
@@ -102,7 +103,7 @@ def _mapping(path: Path, folder: str) -> Node:
 
 def _rolling(meta: Node) -> bool:
     entries = coerce.mapping(meta, "meta/main.yml")
-    if entries.get("dependencies", meta).value and "dependencies" in entries:
+    if "dependencies" in entries and entries["dependencies"].value:
         hint = "List those roles in roles: of the inventory, before this one."
         raise ConfigError("dependencies of a role are not supported", position=meta.keys["dependencies"], hint=hint)
     return "rolling" in entries and coerce.boolean(entries["rolling"], "rolling")
