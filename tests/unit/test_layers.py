@@ -19,7 +19,7 @@ LAYERS = (
     ("run",),
     ("converge",),
     ("plan", "script", "diffs"),
-    ("play", "playbook", "role", "role_files", "roles"),
+    ("play", "fleet", "playbook", "role", "role_files", "roles"),
     ("resources",),
     ("tasks", "schema", "argument_specs", "refusals"),
     ("inventory", "templating", "template_errors", "scope", "filters", "coerce", "secrets"),

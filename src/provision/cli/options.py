@@ -134,7 +134,11 @@ def _value(name: str, text: str) -> Node:
     where = Path(f"--set {name}")
     if not text:
         return from_plain("", Position(where, 1, 1))
-    return parse(text, where)
+    try:
+        return parse(text, where)
+    except ConfigError as error:
+        # Without its place: there is no line to look at, and the value may be a secret.
+        raise ConfigError(f"--set {name}: {error.message}", hint=error.hint) from error
 
 
 def _from_file(path: Path) -> dict[str, Node]:
