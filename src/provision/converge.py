@@ -93,18 +93,16 @@ class Host:
         self.observed = self._read(reads)
         _refuse_unmanageable(self.observed.facts)
         self.playbook = self._play.resolve(self.observed.facts)
-        missing = {
-            read
-            for task in self.playbook.tasks
-            if task.resource is not None and task.when
-            for read in task.resource.reads()
-        } - set(self.observed.readings)
-        if missing:
+        wanted = {read for resource in self._resources() for read in resource.reads()}
+        if missing := self._worth_reading(wanted) - set(self.observed.readings):
             self.observed.readings |= self._read(missing).readings
 
+    def _worth_reading(self, reads: set[Read]) -> set[Read]:
+        """Old content is only for showing a diff."""
+        return reads if self._diff else {read for read in reads if not isinstance(read, Content)}
+
     def _read(self, reads: set[Read]) -> Observed:
-        if not self._diff:
-            reads = {read for read in reads if not isinstance(read, Content)}
+        reads = self._worth_reading(reads)
         parser = script.SurveyParser(reads)
         self._session.trip(script.survey(reads, contents=self._diff), parser)
         return parser.observed()

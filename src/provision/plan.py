@@ -8,11 +8,11 @@ between still finds the restart due.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from provision.resources.base import Change, Diff, Facts, Read, Reading, Resource, Shell, State, Step
-from provision.resources.service import Service
+from provision.resources.service import Action, Service, act
 from provision.resources.task import Handler, Playbook, Task
 from provision.shell import Sh, lines, sh
 
@@ -135,7 +135,7 @@ class _Builder:
         stage: Callable[[Task], bool],
     ) -> None:
         self._playbook, self._observed, self._facts = playbook, observed, facts
-        self._in_turn = lambda task: task.when and selected(task) and stage(task)
+        self._selected, self._stage = selected, stage
         self._states = {
             id(task): task.resource.desired(facts) for task in playbook.tasks if task.resource is not None and task.when
         }
@@ -164,6 +164,9 @@ class _Builder:
                 self._task(position, task, task.resource)
         self._flush(len(self._playbook.tasks))
         return self._plan
+
+    def _in_turn(self, task: Task) -> bool:
+        return task.when and self._selected(task) and self._stage(task)
 
     def _notifiers(self, handler: Handler) -> Iterator[Task]:
         return (task for task in self._playbook.tasks if task.when and _notifies(task, handler))
@@ -200,7 +203,7 @@ class _Builder:
 
         `systemctl start` changes nothing then, so the unit is stopped first, in the same step: no cut can fall between.
         """
-        answered = [handler for handler in self._due(position) if handler.unit == unit]
+        answered = [handler for handler in self._due(position) if _unit(handler) == unit]
         if not answered:
             return start
         for handler in answered:
@@ -218,12 +221,10 @@ class _Builder:
 
     def _flush(self, position: int) -> None:
         for handler in self._due(position):
-            script = lines(
-                sh("systemctl {} -- {}", _VERBS[handler.action], handler.unit),
-                self._remember(handler),
-            )
+            step = act(_unit(handler), _action(handler))
+            step = replace(step, script=lines(step.script, self._remember(handler)))
             self._settle(handler, self._reason(handler))
-            self._plan.items.append(Item(handler.role, handler.name, (Step(script),), is_handler=True))
+            self._plan.items.append(Item(handler.role, handler.name, (step,), is_handler=True))
 
     def _reason(self, handler: Handler) -> str:
         task = self._notified.get(handler)
@@ -245,7 +246,13 @@ class _Builder:
         )
 
 
-_VERBS: Mapping[str, str] = {"restarted": "restart", "reloaded": "reload-or-restart"}
+def _unit(handler: Handler) -> str:
+    """The full name of the handler's unit."""
+    return Service(name=handler.unit).unit
+
+
+def _action(handler: Handler) -> Action:
+    return "reloaded" if handler.action == "reloaded" else "restarted"
 
 
 def _forget(handler: Handler) -> Sh:

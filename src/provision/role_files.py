@@ -11,6 +11,7 @@ from provision import coerce
 from provision.errors import ConfigError
 from provision.resources.base import LocalFile, Rendered
 from provision.scope import Scope
+from provision.source import Sources, SourceTree
 from provision.templating import Templates
 from provision.yamlfile import Node
 
@@ -25,6 +26,7 @@ class RoleFiles:
     inventory: Path
     templates: Templates
     scope: Scope
+    sources: Sources
 
     def local(self, path: Node) -> LocalFile:
         """A file of ``files/``. Raises ConfigError."""
@@ -35,6 +37,13 @@ class RoleFiles:
         """A template of ``templates/``. Raises ConfigError or FactsNeeded."""
         file = self._find(path, "templates")
         return self._reading(path, lambda: Rendered(str(file), self.templates.render_file(file, self.scope)))
+
+    def tree(self, path: Node) -> SourceTree:
+        """The app in a folder, packed once for all hosts of the run. Raises ConfigError."""
+        try:
+            return self.sources.tree(coerce.text(path, "the folder of an app"))
+        except ConfigError as error:
+            raise ConfigError(error.message, position=error.position or path.position, hint=error.hint) from error
 
     def _find(self, path: Node, folder: str) -> Path:
         name = coerce.text(path, "the path of a file")

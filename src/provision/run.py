@@ -16,9 +16,10 @@ from provision import __version__
 from provision.converge import Host, Tally, describe
 from provision.errors import Interrupted, Locked, ProvisionError, Unreachable
 from provision.events import Emit, HostFinished, HostNotReached, Notice, Phase
+from provision.fleet import Fleet
 from provision.inventory import Inventory
 from provision.plan import Plan, Selection
-from provision.play import HostPlay, plays
+from provision.playbook import HostPlay
 from provision.resources.task import Task
 from provision.transport.protocol import Connection, Login
 from provision.transport.session import Session, stop_request
@@ -64,9 +65,10 @@ class Run:
         self._stopping = threading.Event()
         loaded = Inventory.load(inventory)
         hosts = loaded.select(",".join(options.limit) or "all")
-        self._workers = [
-            _Worker(play, login, self) for play, login in plays(loaded, hosts, options.extra, options.roles)
-        ]
+        fleet = Fleet(loaded, inventory.resolve().parent, options.extra)
+        plays = fleet.plays(hosts)
+        fleet.ensure_roles(options.roles, [play for play, _ in plays])
+        self._workers = [_Worker(play, login, self) for play, login in plays]
 
     @property
     def options(self) -> Options:

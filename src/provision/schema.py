@@ -18,10 +18,21 @@ from provision.errors import ConfigError, Position
 from provision.nearest import did_you_mean
 from provision.resources.base import LocalFile, Rendered, Resource, partial
 from provision.resources.fields import Mode
+from provision.source import SourceTree
 from provision.templating import OMIT
 from provision.yamlfile import Node
 
-_TYPE_NAMES = {str: "str", int: "int", bool: "bool", float: "float", Mode: "mode", LocalFile: "path", Rendered: "path"}
+_TYPE_NAMES = {
+    str: "str",
+    int: "int",
+    bool: "bool",
+    float: "float",
+    Mode: "mode",
+    LocalFile: "path",
+    Rendered: "path",
+    SourceTree: "path",
+    Any: "raw",
+}
 
 
 class Files(Protocol):
@@ -33,6 +44,10 @@ class Files(Protocol):
 
     def rendered(self, path: Node) -> Rendered:
         """The template that ``path`` names, rendered. Raises ConfigError or FactsNeeded."""
+        ...
+
+    def tree(self, path: Node) -> SourceTree:
+        """The app in the folder that ``path`` names, packed. Raises ConfigError."""
         ...
 
 
@@ -182,6 +197,10 @@ def _convert(annotation: Any, node: Node, what: str, files: Files) -> Any:
         return files.local(node)
     if annotation is Rendered:
         return files.rendered(node)
+    if annotation is SourceTree:
+        return files.tree(node)
+    if annotation is Any:
+        return node.plain()
     return _SCALARS[annotation](node, what)
 
 

@@ -79,7 +79,7 @@ def survey(reads: Iterable[Read], *, contents: bool) -> dict[str, bytes]:
     )
     main = lines(
         PRELUDE,
-        "frame() { printf '\\n@%s %s\\n' \"$nonce\" \"$*\" || exit 141; }",
+        'frame() { printf \'\\n@%s %s\\n\' "$nonce" "$*" || exit 141; }',
         # A cut script is a syntax error instead of half a command.
         sh("survey() {{\n{}\n}}\nsurvey 2>/dev/null\nframe over\n", body),
     )

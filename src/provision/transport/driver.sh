@@ -61,7 +61,9 @@ drive() {
 	trap '' PIPE
 	watcher=''
 	[ -d "$base" ] || mkdir -p "$base" || exit 1
-	run=$(mktemp -d "$base/${holder:+run}${holder:-plan}.XXXXXXXXXX") || exit 1
+	kind=plan
+	[ -z "$holder" ] || kind=run
+	run=$(mktemp -d "$base/$kind.XXXXXXXXXX") || exit 1
 	trap leave EXIT
 	trap 'exit 143' TERM HUP
 	exec 3<&0 </dev/null

@@ -61,14 +61,14 @@ class SshConnection:
         settings = self.settings
         try:
             channel = self._transport.open_session(timeout=settings.timeout)
+            if settings.user == "root" or settings.become_password is None:
+                diagnose = partial(refusal, settings=settings)
+                return SshStream(channel, settings, command_line(settings, command), diagnose)
+            return _with_password(channel, settings, command)
         except ERRORS as error:
             raise Unreachable(
                 f"{settings.where} opens no further session: {error}", hint="see MaxSessions in its sshd_config"
             ) from error
-        if settings.user == "root" or settings.become_password is None:
-            diagnose = partial(refusal, settings=settings)
-            return SshStream(channel, settings, command_line(settings, command), diagnose)
-        return _with_password(channel, settings, command)
 
     def side_stream(self, command: str) -> SshStream:
         """A second process as root, for a stop file or an upload. Raises Unreachable where MaxSessions forbids one."""

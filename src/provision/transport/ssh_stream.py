@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
 
@@ -10,6 +11,7 @@ from paramiko.common import cMSG_CHANNEL_REQUEST
 
 from provision.errors import ConnectionLost, ProvisionError
 from provision.transport.ssh_auth import other_login
+from provision.transport.ssh_errors import ERRORS
 from provision.transport.ssh_settings import Settings
 
 _COMPLAINT_LIMIT = 64 * 1024
@@ -53,7 +55,7 @@ class SshStream:
                 if not sent:
                     raise self._ended()
                 view = view[sent:]
-        except OSError as error:
+        except ERRORS as error:
             raise self._ended() from error
 
     def receive(self) -> bytes:
@@ -74,7 +76,7 @@ class SshStream:
 
         def expire() -> None:
             expired.set()
-            self._channel.close()
+            self._hang_up()
 
         timer = threading.Timer(timeout, expire)
         timer.start()
@@ -102,10 +104,11 @@ class SshStream:
     def close(self) -> None:
         """Close the process's input and the channel; what it has not read yet is still delivered to it."""
         self._closed = True
-        try:
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        with contextlib.suppress(*ERRORS):
             self._channel.close()
-        except (paramiko.SSHException, OSError, EOFError):
-            return
 
     def _first(self) -> bytes:
         """The first bytes. A cloud image's refusal of root is told at once: its shell sleeps 10 s before it ends."""
@@ -148,7 +151,8 @@ class SshStream:
         while data := self._channel.recv_stderr(_WRITE):
             self._complaint += data
             del self._complaint[:-_COMPLAINT_LIMIT]
-            self._on_complaint(self.complaint())
+            with contextlib.suppress(*ERRORS):
+                self._on_complaint(self.complaint())
 
 
 def _execute(channel: paramiko.Channel, command: str) -> None:
