@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from provision.resources.base import Content, Diff, Digest, Facts, Preview, Read, Stat, State, Step
-from provision.resources.fields import Mode, option
+from provision.resources.fields import Mode
 from provision.shell import Sh, lines, sh
 
 PREVIEW_LIMIT = 64 * 1024
@@ -29,7 +29,7 @@ class FileContent(ABC):
 
     IDENTITY: ClassVar[tuple[str, ...]] = ("dest",)
 
-    dest: str = field(metadata=option(aliases=("path",)))
+    dest: str
     owner: str = "root"
     group: str = "root"
     mode: Mode = field(default=Mode("0644"))

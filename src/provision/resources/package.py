@@ -26,7 +26,7 @@ class Package:
 
     IDENTITY: ClassVar[tuple[str, ...]] = ("name",)
 
-    name: tuple[str, ...] = field(metadata=option(aliases=("pkg",)))
+    name: tuple[str, ...] = field(metadata=option(aliases=("pkg", "package")))
     state: Literal["present", "absent"] = "present"
     update_cache: bool = True
     cache_valid_time: int = 3600
@@ -81,10 +81,12 @@ _REFRESH = Sh("""\
 # shellcheck disable=SC2046
 set -- $(not_installed "$@")
 if [ $# -eq 0 ]; then exit 0; fi
-if [ "$update_cache" = yes ]; then
-    if ! index_is_fresh "$cache_valid_time" || [ -n "$(without_candidate "$@")" ]; then refresh_index; fi
-fi
+if [ "$update_cache" = yes ] && ! index_is_fresh "$cache_valid_time"; then refresh_index; fi
 unknown=$(without_candidate "$@")
+if [ -n "$unknown" ] && [ "$update_cache/$refreshed" = yes/no ]; then
+    refresh_index
+    unknown=$(without_candidate "$@")
+fi
 if [ -n "$unknown" ]; then
     echo "no package to install for: $unknown" >&2
     echo 'Check the name. A virtual package: name one that provides it. Another source: add its repository first.' >&2

@@ -99,7 +99,8 @@ _DETAILS = """\
 name={}
 members=,$(id -Gn -- "$name" 2>/dev/null | tr ' ' ,),
 missing=
-for group in {}; do
+set -- {}
+for group; do
     case $members in *",$group,"*) ;; *) missing=$missing,$group ;; esac
 done
 printf 'group=%s\\n' "$(id -gn -- "$name" 2>/dev/null)"
