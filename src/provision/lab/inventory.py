@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
 import yaml
 
+from provision.lab.files import replace_file
 from provision.lab.provider import Host
 
 
@@ -19,9 +19,7 @@ def write_inventory(path: Path, hosts: Sequence[Host], variables: Mapping[str, o
         inventory["vars"] = dict(variables)
     text = yaml.dump({"all": inventory}, Dumper=_Dumper, sort_keys=False, width=200, allow_unicode=True)
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    unfinished.write_text(f"# Written by `provision lab up`, removed by `provision lab down`.\n{text}")
-    os.replace(unfinished, path)
+    replace_file(path, f"# Written by `provision lab up`, removed by `provision lab down`.\n{text}")
 
 
 def _connection(host: Host) -> dict[str, object]:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from provision.errors import ConfigError, ProvisionError
+from provision.lab.files import replace_file
 from provision.lab.inventory import write_inventory
 from provision.lab.nspawn import Nspawn
 from provision.lab.personality import create_client_key
@@ -121,7 +122,7 @@ class Lab:
     def write_inventory(self, path: Path, variables: Mapping[str, object]) -> None:
         """Write the lab's one inventory to ``path``, with ``variables`` for all hosts; an earlier one is removed."""
         self._remove_inventory()
-        self._inventory_record.write_text(str(path.resolve()))
+        replace_file(self._inventory_record, str(path.resolve()))
         write_inventory(path, self.hosts, variables)
 
     def running(self, host: Host) -> bool:

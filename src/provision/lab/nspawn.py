@@ -17,6 +17,7 @@ from pathlib import Path
 from provision.errors import ProvisionError
 from provision.lab import cgroup, network, processes
 from provision.lab.commands import require_root, require_tools, run
+from provision.lab.files import replace_file
 from provision.lab.image import USERS, ensure_image, image_folder
 from provision.lab.network import Network, free_network
 from provision.lab.personality import personalize
@@ -73,7 +74,7 @@ class Nspawn:
         (folder / "image").symlink_to(lower)
         self._mount(host.name)
         personalize(folder / "root", host, self._network())
-        (folder / "host.json").write_text(json.dumps({"number": number, "image": dataclasses.asdict(image)}))
+        replace_file(folder / "host.json", json.dumps({"number": number, "image": dataclasses.asdict(image)}))
         return host
 
     def start(self, host: Host) -> None:
@@ -159,7 +160,7 @@ class Nspawn:
     def _claim_network(self) -> None:
         if not self._network_record.exists():
             taken = [int(record.read_text()) for record in self._base.glob("labs/*/network")]
-            self._network_record.write_text(str(free_network(taken).index))
+            replace_file(self._network_record, str(free_network(taken).index))
 
     def _network(self) -> Network:
         return Network(int(self._network_record.read_text()))

@@ -20,7 +20,8 @@ _LOGIN_ELSEWHERE = (
 
 def create_client_key(key: Path) -> None:
     """Make the key pair that opens the hosts of a lab, unless it is there."""
-    if not key.exists():
+    if not key.with_suffix(".pub").exists():  # ssh-keygen writes it last.
+        key.unlink(missing_ok=True)
         run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "provision lab", "-f", str(key))
 
 
