@@ -147,7 +147,11 @@ class Templates:
 
     def _parse(self, text: str, node: Node, *, expression: bool, native: bool) -> _Compiled:
         try:
-            tree = self._environment.parse("{{ " + text + "\n}}" if expression else text)
+            if expression:
+                text = "{{ " + text + "\n}}"
+            elif native and "\\" in text:
+                text = self._literal_backslashes(text)
+            tree = self._environment.parse(text)
             self._refuse(tree, node)
             whole = _whole_expression(tree) if native else None
             if whole is None:
@@ -157,6 +161,14 @@ class Templates:
         except TemplateSyntaxError as error:
             raise template_errors.syntax_error(error, node, expression=expression) from error
         return _Compiled(template, native=True, name=whole.name if isinstance(whole, nodes.Name) else "")
+
+    def _literal_backslashes(self, text: str) -> str:
+        r"""YAML has its own escapes, so those of Jinja are off within {{ }}, as in Ansible: '\1' is a group."""
+        parts, inside = [], False
+        for _line, kind, part in self._environment.lex(text):
+            inside = kind == "variable_begin" or (inside and kind != "variable_end")
+            parts.append(part.replace("\\", "\\\\") if inside and kind == "string" else part)
+        return "".join(parts)
 
     def _refuse(self, tree: nodes.Template, node: Node) -> None:
         """Find by name what exists in Ansible or Jinja but not here; Jinja would only say "undefined"."""
