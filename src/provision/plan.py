@@ -248,7 +248,7 @@ class _Builder:
 
 def _unit(handler: Handler) -> str:
     """The full name of the handler's unit."""
-    return Service(name=handler.unit).unit
+    return Service(name=handler.unit, state="started").unit
 
 
 def _action(handler: Handler) -> Action:
