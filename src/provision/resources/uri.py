@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from provision.resources.base import Diff, Facts, Read, Shell, State, Step
 from provision.shell import Sh, lines, sh
@@ -58,16 +59,21 @@ class Uri:
         return [Step(lines(self._request(), sh("url={} patience={}", shown, self.timeout), _WAIT))]
 
     def _request(self) -> Sh:
-        """Defines ``request``, which sets ``status`` and ``said``. The URL may hold a password: it goes by a pipe."""
-        request = {"url": self.url, "headers": dict(self.headers), "verify": self.validate_certs}
+        """Defines ``request``, which sets ``status`` and ``said``. It may hold a password: it goes by a pipe."""
+        where = urlsplit(self.url)
+        login, _, address = where.netloc.rpartition("@")
+        url, headers = where._replace(netloc=address).geturl(), dict(self.headers)
+        if login:
+            headers["Authorization"] = "Basic " + b64encode(unquote(login).encode()).decode()
         codes = " ".join(str(code) for code in self.status_code)
-        return sh(_REQUEST, codes, self._curl_config(), json.dumps(request), REQUEST_TIMEOUT, _PYTHON)
+        request = json.dumps({"url": url, "headers": headers, "verify": self.validate_certs})
+        return sh(_REQUEST, codes, self._curl_config(url, headers), request, REQUEST_TIMEOUT, _PYTHON)
 
-    def _curl_config(self) -> str:
+    def _curl_config(self, url: str, headers: Mapping[str, str]) -> str:
         """The request as a curl(1) config file."""
         options = [
-            ("url", self.url),
-            *(("header", name + ": " + value) for name, value in self.headers.items()),
+            ("url", url),
+            *(("header", name + ": " + value) for name, value in headers.items()),
             ("output", "/dev/null"),
             ("write-out", "status %{http_code}"),
             ("max-time", str(REQUEST_TIMEOUT)),
