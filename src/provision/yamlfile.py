@@ -43,23 +43,23 @@ _NO_KEYS: Mapping[str, Position] = MappingProxyType({})
 _PLAIN_WORDS = {
     "mapping values are not allowed in this context": (
         "a ': ' that does not fit here",
-        "Quote the value if the colon belongs to it; otherwise check the indentation.",
+        "quote the value if the colon belongs to it; otherwise check the indentation",
     ),
-    "did not find expected key": ("this line does not fit the mapping above it", "Check its indentation."),
-    "did not find expected '-' indicator": ("this line does not fit the list above it", "Check its indentation."),
-    "could not find expected ':'": ("a key without ':'", "Write `key: value`."),
-    "found unexpected end of stream": ("this quote is never closed", "Add the closing quote."),
-    "did not find expected ',' or ']'": ("this '[' is not closed, or a comma is missing", "Check up to the ']'."),
-    "did not find expected ',' or '}'": ("this '{' is not closed, or a comma is missing", "Check up to the '}'."),
+    "did not find expected key": ("this line does not fit the mapping above it", "check its indentation"),
+    "did not find expected '-' indicator": ("this line does not fit the list above it", "check its indentation"),
+    "could not find expected ':'": ("a key without ':'", "write `key: value`"),
+    "found unexpected end of stream": ("this quote is never closed", "add the closing quote"),
+    "did not find expected ',' or ']'": ("this '[' is not closed, or a comma is missing", "check up to the ']'"),
+    "did not find expected ',' or '}'": ("this '{' is not closed, or a comma is missing", "check up to the '}'"),
     "block sequence entries are not allowed in this context": (
         "a list cannot start on the line of its key",
-        "Put each `- item` on a line of its own.",
+        "put each `- item` on a line of its own",
     ),
     "found unknown escape character": (
         "an unknown escape in double quotes",
-        "Write the backslash twice, or use single quotes.",
+        "write the backslash twice, or use single quotes",
     ),
-    "did not find expected node content": ("a value is missing here", "Quote it if it begins with this character."),
+    "did not find expected node content": ("a value is missing here", "quote it if it begins with this character"),
 }
 
 
@@ -95,7 +95,7 @@ def load(path: Path) -> Node:
         text = data.decode()
     except UnicodeDecodeError as error:
         position = _position_at(data[: error.start].decode(), path)
-        raise ConfigError("this is not UTF-8 text", position=position, hint="Save the file as UTF-8.") from error
+        raise ConfigError("this is not UTF-8 text", position=position, hint="save the file as UTF-8") from error
     return parse(text, path)
 
 
@@ -105,7 +105,7 @@ def parse(text: str, file: Path) -> Node:
         raise ConfigError(
             "files encrypted with ansible-vault are not supported yet",
             position=Position(file, 1, 1),
-            hint="Decrypt it with `ansible-vault decrypt` and keep it out of git.",
+            hint="decrypt it with `ansible-vault decrypt` and keep it out of git",
         )
     try:
         return _Builder(text, file).document()
@@ -114,7 +114,7 @@ def parse(text: str, file: Path) -> Node:
     except yaml.reader.ReaderError as error:
         position = _position_at(text[: text.find(chr(error.character))], file)
         message = f"a control character (U+{error.character:04X}) is not allowed in YAML"
-        raise ConfigError(message, position=position, hint="Remove it, or write an escape in double quotes.") from error
+        raise ConfigError(message, position=position, hint="remove it, or write an escape in double quotes") from error
     except yaml.MarkedYAMLError as error:
         raise _syntax_error(error, text, file) from error
 
@@ -165,7 +165,7 @@ class _Builder:
         self._next()  # the end of the document
         after = self._next()
         if isinstance(after, DocumentStartEvent):
-            raise self._error(after, "a second document in one file", "Keep one document; remove this `---`.")
+            raise self._error(after, "a second document in one file", "keep one document; remove this `---`")
         return root
 
     def _next(self) -> _Event:
@@ -206,7 +206,7 @@ class _Builder:
             value = self._constructor.yaml_constructors[tag](self._constructor, yaml.ScalarNode(tag, text))
         except (ValueError, KeyError, IndexError, OverflowError) as error:
             kind = tag.removeprefix(_TAG)
-            raise self._error(event, f"{text!r} is not a valid {kind}", "Quote it if it is text.") from error
+            raise self._error(event, f"{text!r} is not a valid {kind}", "quote it if it is text") from error
         return Node(value, position, text, quoted)
 
     def _sequence(self, start: _Event) -> Node:
@@ -232,7 +232,7 @@ class _Builder:
             key, position = self._key(start, event), self._position(event)
             if key in keys:
                 first = keys[key].line
-                raise self._error(event, f"the key {key!r} is already in line {first}", "Keep one of the two.")
+                raise self._error(event, f"the key {key!r} is already in line {first}", "keep one of the two")
             keys[key] = position
             value[key] = self._node(self._next())
         # Merged keys come first, as in PyYAML: the order of hosts depends on it.
@@ -248,7 +248,7 @@ class _Builder:
 
     def _key(self, start: _Event, event: _Event) -> str:
         if event.start_mark.index == start.start_mark.index + 1 and isinstance(event, MappingStartEvent):
-            raise self._error(start, "a value that begins with {{ must be quoted", 'Write "{{ name }}".')
+            raise self._error(start, "a value that begins with {{ must be quoted", 'write "{{ name }}"')
         node = self._node(event)
         if isinstance(node.value, dict | list):
             raise self._error(event, f"a key must be text, not {describe(node)}")
@@ -256,10 +256,10 @@ class _Builder:
 
     def _unknown_tag(self, event: _Event) -> ConfigError:
         if event.tag in ("!vault", "!vault-encrypted", "!unsafe"):
-            hint = "Write the value itself, and keep a file with secrets out of git." if "vault" in event.tag else ""
+            hint = "write the value itself, and keep a file with secrets out of git" if "vault" in event.tag else ""
             return self._error(event, f"the tag {event.tag} is not supported yet", hint)
         shown = "!!" + event.tag.removeprefix(_TAG) if event.tag.startswith(_TAG) else event.tag
-        return self._error(event, f"the tag {shown} is not known", "Remove the tag.")
+        return self._error(event, f"the tag {shown} is not known", "remove the tag")
 
 
 def _position_at(before: str, file: Path) -> Position:
@@ -283,9 +283,9 @@ def _syntax_error(error: yaml.MarkedYAMLError, text: str, file: Path) -> ConfigE
         return ConfigError(
             "a tab: YAML indents with spaces",
             position=Position(file, mark.line + 1, column + 1),
-            hint="Replace it with spaces.",
+            hint="replace it with spaces",
         )
     message, hint = _PLAIN_WORDS.get(problem, (f"not valid YAML: {problem}", ""))
     if problem == "found character that cannot start any token":
-        message, hint = f"a value cannot begin with {line[mark.column]}", "Put it in quotes."
+        message, hint = f"a value cannot begin with {line[mark.column]}", "put it in quotes"
     return ConfigError(message, position=Position(file, mark.line + 1, mark.column + 1), hint=hint)

@@ -133,10 +133,13 @@ _IGNORED = {
 }
 
 
-def login_variables(host: Host) -> dict[str, Any]:
-    """The connection variables of ``host`` as source text, so that a password ``0123`` is no number; to be rendered."""
+def login_variables(host: Host, extra: Mapping[str, Node] | None = None) -> dict[str, Any]:
+    """The connection variables of ``host``, ``extra`` (``--set``) before its own; to be rendered.
+
+    They are source text, so that a password ``0123`` does not become a number.
+    """
     found = {}
-    for name, node in host.variables.items():
+    for name, node in {**host.variables, **(extra or {})}.items():
         if name in _USED and node.value is not None:
             found[name] = [item.text for item in node.value] if isinstance(node.value, list) else node.text
     return found
@@ -157,8 +160,6 @@ def login_from(name: str, variables: Mapping[str, Any], base: Path) -> Login:
                 values[field] = _FIELDS[field](variables[alias])
     arguments = " ".join(filter(None, (values.pop("common_args", ""), values.pop("extra_args", ""))))
     values["key_files"] = tuple(_path(file, base) for file in values.get("key_files", ()))
-    known_hosts = _option(arguments, "UserKnownHostsFile")
-    values["known_hosts"] = _path(known_hosts.split()[0], base) if known_hosts else None
     values.setdefault("address", name)
     return Login(name=name, common_args=arguments, **values)
 
@@ -206,14 +207,3 @@ def _path(text: str, base: Path) -> str:
         return str(base / Path(text).expanduser())
     except RuntimeError as error:  # ~name of a user who does not exist
         raise ConfigError(f"{text}: there is no such user on this machine") from error
-
-
-def _option(arguments: str, name: str) -> str:
-    """The value that ``-o NAME=VALUE`` gives an option of ssh; the first one wins, as in ssh itself."""
-    words = iter(shlex.split(arguments))
-    for word in words:
-        if word.startswith("-o"):
-            key, _, value = (word[2:] or next(words, "")).strip().replace("=", " ", 1).partition(" ")
-            if key.lower() == name.lower():
-                return value.strip()
-    return ""

@@ -47,16 +47,14 @@ class Inventory:
         notes += [f"{name} is a group and a host" for name in reader.groups if name in reader.hosts]
         return cls(path, base, reader.groups, reader.hosts, (*notes, *connection.check(reader.hosts.values())))
 
-    def select(self, pattern: str) -> list[Host]:
-        """The hosts of Ansible's ``--limit`` pattern, in the inventory's order. Raises ConfigError where there is none.
+    def select(self, *limits: str) -> list[Host]:
+        """The hosts that Ansible's ``--limit`` patterns choose together, in the inventory's order.
 
-        >>> from provision.inventory import Inventory
-        >>> inventory = Inventory.load(Path("inventories/example.yml"))  # doctest: +SKIP
-        >>> inventory.select("web:!web3")  # doctest: +SKIP
+        Raises ConfigError where no host is left, or a pattern or one of its parts matches nothing.
         """
         if not self.hosts:
-            raise ConfigError(f"{self.path}: this inventory has no hosts", hint="Name one under `all: hosts:`.")
-        chosen = patterns.matching(pattern, self.groups, self.hosts)
+            raise ConfigError(f"{self.path}: this inventory has no hosts", hint="name one under `all: hosts:`")
+        chosen = patterns.matching(limits, self.groups, self.hosts)
         return [host for host in self.groups["all"].members() if host.name in chosen]
 
 

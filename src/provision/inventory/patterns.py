@@ -18,9 +18,9 @@ _SUBSCRIPT = re.compile(
 )
 
 
-def matching(pattern: str, groups: Mapping[str, Group], hosts: Mapping[str, Host]) -> set[str]:
-    """The names of the hosts that ``pattern`` chooses. Raises ConfigError where it, or a part of it, matches none."""
-    parts = [line for part in _split(pattern) for line in _from_file(part)]
+def matching(patterns: Iterable[str], groups: Mapping[str, Group], hosts: Mapping[str, Host]) -> set[str]:
+    """The names of the hosts that ``patterns`` choose. Raises ConfigError where one, or a part of it, matches none."""
+    parts = [line for pattern in patterns for part in _split(pattern) for line in _from_file(part)]
     chosen: set[str] = set()
     # Ansible's order: first what adds, then what narrows, then what excludes, wherever each one stands.
     adding = [part for part in parts if part[0] not in "!&"] or ["all"]
@@ -35,7 +35,8 @@ def matching(pattern: str, groups: Mapping[str, Group], hosts: Mapping[str, Host
     if not chosen:
         empty = [part for part in adding if part in groups and not groups[part].members()]
         reason = f": the group {empty[0]} has no hosts" if empty else ""
-        raise ConfigError(f"the pattern {pattern!r} leaves no host{reason}")
+        shown = " ".join(parts)
+        raise ConfigError(f"the pattern {shown!r} leaves no host{reason}")
     return chosen
 
 
@@ -80,7 +81,7 @@ def _names(part: str, groups: Mapping[str, Group], hosts: Mapping[str, Host]) ->
     if not found_groups or expression.startswith("~") or set(expression) & set(".?*["):
         names += _matches(hosts, expression)
     if not names and not found_groups:
-        hint = did_you_mean(part, [*groups, *hosts], "`provision inventory FILE --graph` shows what there is.")
+        hint = did_you_mean(part, [*groups, *hosts], "`provision inventory FILE --graph` shows what there is")
         raise ConfigError(f"no host and no group matches {part!r}", hint=hint)
     return _subscripted(names, subscript, part) if subscript and names else names
 

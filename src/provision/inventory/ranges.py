@@ -23,7 +23,7 @@ def expand(text: str, position: Position) -> tuple[list[str], int | None]:
     if match := _BRACKETED_PORT.fullmatch(text) or _PORT.fullmatch(text):
         text, port = match[1], int(match[2])
         if not 1 <= port <= 65535:
-            raise ConfigError(f"{port} is not a port", position=position, hint="A port lies between 1 and 65535.")
+            raise ConfigError(f"{port} is not a port", position=position, hint="a port lies between 1 and 65535")
     names = [""]
     while match := _RANGE.fullmatch(text):
         head, bounds, text = match.groups()
@@ -36,7 +36,7 @@ def expand(text: str, position: Position) -> tuple[list[str], int | None]:
         raise ConfigError(
             f"{unfit!r} cannot be the name of a host",
             position=position,
-            hint="Use letters, digits, dots, dashes and underscores; give the address in ansible_host.",
+            hint="use letters, digits, dots, dashes and underscores; give the address in ansible_host",
         )
     return names, port
 
@@ -46,7 +46,7 @@ def _sequence(bounds: str, position: Position) -> list[str]:
 
     def wrong(message: str) -> ConfigError:
         return ConfigError(
-            f"the range [{bounds}] {message}", position=position, hint="Ranges look like [01:10] or [a:f]."
+            f"the range [{bounds}] {message}", position=position, hint="ranges look like [01:10] or [a:f]"
         )
 
     parts = bounds.split(":")

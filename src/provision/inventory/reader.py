@@ -28,7 +28,7 @@ class Reader:
         for name, (position, node) in sources.read(file).items():
             if name in _SECTIONS:
                 message = f"`{name}:` stands at the top of the file, where groups are named"
-                raise ConfigError(message, position=position, hint="Put it under `all:`.")
+                raise ConfigError(message, position=position, hint="put it under `all:`")
             self._group(name, position, node)
 
     def finish(self) -> None:
@@ -65,7 +65,7 @@ class Reader:
             raise ConfigError(
                 f"the group {child.name} cannot be a child of {group.name}: it contains {group.name}",
                 position=position,
-                hint="Remove one of the two.",
+                hint="remove one of the two",
             )
         _adopt(group, child)
 
@@ -74,7 +74,7 @@ class Reader:
             return
         if not isinstance(node.value, dict):
             message = f"the variables of {group.name} must be a mapping, not {describe(node)}"
-            raise ConfigError(message, position=node.position, hint="Write one `name: value` per line.")
+            raise ConfigError(message, position=node.position, hint="write one `name: value` per line")
         variables = dict(node.value)
         if priority := variables.pop("ansible_group_priority", None):
             if not _WHOLE_NUMBER.fullmatch(priority.text) or len(priority.text) > 9:
@@ -86,7 +86,7 @@ class Reader:
     def _host(self, group: Group, text: str, position: Position, node: Node) -> None:
         if not (node.value is None or isinstance(node.value, dict)):
             message = f"the variables of {text} must be a mapping, not {describe(node)}"
-            raise ConfigError(message, position=node.position, hint="Write one `name: value` per line.")
+            raise ConfigError(message, position=node.position, hint="write one `name: value` per line")
         names, port = ranges.expand(text, position)
         for name in names:
             if name not in self.hosts:
@@ -105,14 +105,14 @@ def _section_items(name: str, node: Node) -> list[tuple[str, Node]]:
     if node.value is None:
         return []
     if not isinstance(node.value, dict):
-        hint = "Hosts go under `hosts:`, groups under `children:`, variables under `vars:`."
+        hint = "hosts go under `hosts:`, groups under `children:`, variables under `vars:`"
         raise ConfigError(
             f"the group {name} must be a mapping, not {describe(node)}", position=node.position, hint=hint
         )
     for key in node.value:
         if key not in _SECTIONS:
             hint = did_you_mean(
-                key, _SECTIONS, "A group has `hosts:`, `children:` and `vars:`; hosts go under `hosts:`."
+                key, _SECTIONS, "a group has `hosts:`, `children:` and `vars:`; hosts go under `hosts:`"
             )
             raise ConfigError(f"unknown key {key!r} in the group {name}", position=node.keys[key], hint=hint)
     return list(node.value.items())
@@ -128,7 +128,7 @@ def _entries(node: Node, what: str) -> list[tuple[str, Position, Node]]:
         raise ConfigError(
             f"{what} must be a mapping, not {describe(node)}",
             position=node.position,
-            hint="Write each name with a colon, `name:`, and no dash before it.",
+            hint="write each name with a colon, `name:`, and no dash before it",
         )
     return [(name, node.keys[name], value) for name, value in node.value.items()]
 

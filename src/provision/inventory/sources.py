@@ -16,7 +16,7 @@ _IGNORED = re.compile(
 )
 _INI_SECTION = re.compile(r"\s*\[[^\[\]]+\]\s*([#;].*)?")
 _INI_HOST = re.compile(r"\s*[\w.-]+\s+ansible_\w+=.*")
-_CONVERT = "Convert it: ansible-inventory -i {} --list --yaml --export > inventory.yml"
+_CONVERT = "convert it: ansible-inventory -i {} --list --yaml --export > inventory.yml"
 
 
 def files(path: Path) -> list[Path]:
@@ -36,11 +36,9 @@ def files(path: Path) -> list[Path]:
 def read(file: Path) -> dict[str, tuple[Position, Node]]:
     """The groups at the top of ``file``, each with the place of its name. Raises ConfigError."""
     if not file.exists():
-        raise ConfigError(f"{file}: there is no such inventory", hint="Give the path of an Ansible inventory in YAML.")
+        raise ConfigError(f"{file}: there is no such inventory", hint="give the path of an Ansible inventory in YAML")
     if file.suffix not in _YAML_SUFFIXES:
-        raise _foreign(
-            file, _CONVERT if file.suffix in (".ini", ".toml") else "Name it .yml if it is a YAML inventory."
-        )
+        raise _foreign(file, _CONVERT if file.suffix in (".ini", ".toml") else "name it .yml if it is a YAML inventory")
     if _first_bytes(file) == b"#!":
         raise _foreign(file, _CONVERT, "inventory scripts are not run")
     try:
@@ -54,12 +52,12 @@ def read(file: Path) -> dict[str, tuple[Position, Node]]:
         raise ConfigError(
             "this inventory is empty",
             position=node.position,
-            hint="The smallest one is: all: {hosts: {203.0.113.10: }}",
+            hint="the smallest one is: all: {hosts: {203.0.113.10: }}",
         )
     if not isinstance(node.value, dict):
-        hint = "This looks like a playbook; give the inventory." if isinstance(node.value, list) else ""
+        hint = "this looks like a playbook; give the inventory" if isinstance(node.value, list) else ""
         message = f"an inventory is a mapping of groups, not {yamlfile.describe(node)}"
-        raise ConfigError(message, position=node.position, hint=hint or "Begin it with `all:`.")
+        raise ConfigError(message, position=node.position, hint=hint or "begin it with `all:`")
     if "plugin" in node.value:
         raise ConfigError(
             "inventory plugins are not supported", position=node.keys["plugin"], hint=_CONVERT.format(file.name)

@@ -89,5 +89,5 @@ def _read(path: Path) -> Mapping[str, yamlfile.Node]:
     raise ConfigError(
         f"a file of variables must be a mapping, not {yamlfile.describe(node)}",
         position=node.position,
-        hint="Write one `name: value` per line.",
+        hint="write one `name: value` per line",
     )
