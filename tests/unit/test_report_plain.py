@@ -20,6 +20,7 @@ from provision.events import (
     TaskStarted,
     TaskVerdict,
 )
+from provision.report.differences import condensed
 from provision.report.plain import Plain
 from provision.report.transcript import Detail, Transcript
 
@@ -88,8 +89,7 @@ def test_verbose_and_diff() -> None:
         "  web1 | 100 %\n"
         "  web1 | done\n"
         "changed: [web1] motd : Write the greeting  0.4s\n"
-        "    /etc/motd: content\n"
-        "    /etc/motd: mode 0600 -> 0644\n"
+        "    /etc/motd: content, mode 0600 -> 0644\n"
         "    --- /etc/motd (now)\n"
         "    +++ /etc/motd (wanted)\n"
         "    @@ -1 +1 @@\n"
@@ -106,8 +106,7 @@ def test_plan() -> None:
     ends = (HostFinished("web1", 3, 1, 0, 0, 1, 0.5), HostFinished("web2", 3, 0, 0, 0, 1, 0.5, unknown=1))
     assert shown([*SURVEY[:5], other, SURVEY[5], *ends], Detail(check=True)) == (
         "change:  [web1] motd : Write the greeting\n"
-        "    /etc/motd: content\n"
-        "    /etc/motd: mode 0600 -> 0644\n"
+        "    /etc/motd: content, mode 0600 -> 0644\n"
         "handler: [web1] motd : Reload the greeter  notified by Write the greeting\n"
         "unknown: [web2] app : Build\n"
         "    depends on Install Python\n"
@@ -179,6 +178,22 @@ def test_a_second_round_shows_what_it_changes() -> None:
     events = [*SURVEY, Phase("web1", "apply"), Phase("web1", "prove"), again, APPLY[4]]
     assert "mode 0640 -> 0644" in shown(events, Detail(diff=True))
     assert "mode 0600" not in shown(events, Detail(diff=True))
+
+
+@pytest.mark.parametrize(
+    ("keys", "lines"),
+    [
+        ((), []),
+        (("/etc/x: mode 0600 -> 0644", "/etc/x: content"), ["/etc/x: mode 0600 -> 0644, content"]),
+        (("/etc/x: type absent -> file", "/etc/x: mode none -> 0644", "/etc/x: content"), ["/etc/x: absent -> file"]),
+        (("/a: type absent -> directory", "/b: owner a -> b"), ["/a: absent -> directory", "/b: owner a -> b"]),
+        (("/etc/x: type link -> file", "/etc/x: content"), ["/etc/x: type link -> file, content"]),
+        (("due yes -> no", "digest (secret)"), ["due yes -> no", "digest (secret)"]),
+    ],
+)
+def test_differences_are_told_by_subject(keys: tuple[str, ...], lines: list[str]) -> None:
+    """One line for a file, however much of it differs."""
+    assert list(condensed(keys)) == lines
 
 
 def test_notices_name_the_host_they_are_about() -> None:

@@ -83,6 +83,12 @@ def test_a_failed_task_marks_its_role() -> None:
     assert f"{'  x caddy   failed':<56}4.0s" in drawn([*at_work("web1"), failed])
 
 
+def test_a_role_that_comes_again_says_what_it_has_done() -> None:
+    """Handlers run after the roles that come later."""
+    lines = drawn([*at_work("web1"), TaskFinished("web1", "caddy", "Install Caddy", "changed", 4.0)])
+    assert f"{'  . caddy   1 changed, 1 to do':<56}4.0s" in lines
+
+
 def test_long_lines_are_cut_to_the_screen() -> None:
     """Wide characters take two columns; a line that wraps would break the picture."""
     events = [*at_work("web1"), TaskOutput("web1", "Install Caddy", "資料 " * 40 + "\n")]

@@ -20,7 +20,8 @@ from provision.events import (
 )
 from provision.report.blocks import host_block
 from provision.report.changes import changes
-from provision.report.lines import Line, Style, clock, line, printable, printable_lines, prose, text_of
+from provision.report.differences import differences
+from provision.report.lines import Line, Style, clock, line, printable, prose, text_of
 from provision.report.recap import Ending, addresses, outlook, recap
 
 _WORDS: dict[str, tuple[str, Style]] = {
@@ -109,7 +110,7 @@ class Transcript:
     def _task_verdict(self, event: TaskVerdict) -> Iterable[Line]:
         if event.verdict in ("change", "unknown"):
             if self._detail.check:
-                self._planned[event.host] += [_headline(event), *_differences(event, diff=self._detail.diff)]
+                self._planned[event.host] += [_headline(event), *differences(event, diff=self._detail.diff)]
             elif event.verdict == "change":
                 self._differences.setdefault((event.host, event.role, event.task), []).append(event)
             return ()
@@ -148,7 +149,7 @@ class Transcript:
         if verdicts := self._differences.get(key):
             verdict = verdicts.pop(0)
             if self._detail.diff or self._detail.verbose:
-                yield from _differences(verdict, diff=self._detail.diff)
+                yield from differences(verdict, diff=self._detail.diff)
 
     def _notice(self, event: Notice) -> Iterator[Line]:
         place = f"[{event.host}] " if event.host else ""
@@ -177,16 +178,3 @@ def _headline(event: TaskVerdict) -> Line:
 
 def _output_line(host: str, text: str) -> Line:
     return ((f"  {host} | ", "dim"), (printable(text), ""))
-
-
-def _differences(event: TaskVerdict, *, diff: bool) -> Iterator[Line]:
-    for key in event.keys:
-        yield line(f"    {printable(key)}", "dim")
-    for text in printable_lines(event.diff) if diff else ():
-        yield line(f"    {text}", _diff_style(text))
-
-
-def _diff_style(text: str) -> Style:
-    if text.startswith(("--- ", "+++ ", "@@")):
-        return "dim"
-    return "added" if text.startswith("+") else "removed" if text.startswith("-") else ""

@@ -103,16 +103,16 @@ class Tree:
 
     def _role(self, name: str, role: Role, names: int, width: int) -> Line:
         failed = any(done.status == "failed" for done in role.done)
-        waiting = role.due - len(role.done)
         changed = sum(done.status == "changed" for done in role.done)
+        waiting = role.due - len(role.done)
+        told = [f"{changed} changed"] if changed else []
+        mark: tuple[str, Style] = (self._glyphs.done, "ok")
         if failed:
-            mark, style, text = self._glyphs.failed, "failed", "failed"
+            mark, told = (self._glyphs.failed, "failed"), ["failed"]
         elif waiting:
-            mark, style, text = self._glyphs.due, "dim", f"{waiting} to do"
-        else:
-            mark, style, text = self._glyphs.done, "ok", f"{changed} changed"
+            mark, told = (self._glyphs.due, "dim"), [*told, f"{waiting} to do"]
         spent = sum(done.seconds for done in role.done)
-        head: Line = ((f"  {mark} ", _as_style(style)), (f"{name:<{names}}", ""), (f"  {text}", "dim"))
+        head: Line = ((f"  {mark[0]} ", mark[1]), (f"{name:<{names}}", ""), (f"  {', '.join(told)}", "dim"))
         return self._fit(head, clock(spent) if role.done else "", width)
 
     def _role_at_work(self, host: Host, name: str, role: Role, now: float, width: int, depth: _Depth) -> Iterator[Line]:
@@ -129,8 +129,9 @@ class Tree:
             yield self._fit(((f"      {self._glyphs.output} {text}", "dim"),), "", width)
 
     def _task(self, done: Done, width: int) -> Line:
-        mark, style = (self._glyphs.failed, "failed") if done.status == "failed" else (self._glyphs.done, "ok")
-        return self._fit(((f"    {mark} ", _as_style(style)), (printable(done.task), "")), clock(done.seconds), width)
+        failed = done.status == "failed"
+        mark: Line = ((f"    {self._glyphs.failed if failed else self._glyphs.done} ", "failed" if failed else "ok"),)
+        return self._fit((*mark, (printable(done.task), "")), clock(done.seconds), width)
 
     def _fit(self, content: Line, time: str, width: int) -> Line:
         """``content`` cut to the columns left of ``time``, which stands at the right edge."""
@@ -161,11 +162,6 @@ def _depth(hosts: Sequence[Host], height: int) -> _Depth | None:
         return None
     tail = min(room // 2, 5)
     return _Depth(min(room - tail, 8), tail)
-
-
-def _as_style(name: str) -> Style:
-    styles: dict[str, Style] = {"failed": "failed", "dim": "dim", "ok": "ok"}
-    return styles[name]
 
 
 def _doing(host: Host) -> str:
