@@ -9,7 +9,7 @@ TEST_PACKAGES := $(LAB_PACKAGES) openssh-server shellcheck dash bash git procps
 
 demo: .venv/ready .venv/lab-packages ## A bare host in this machine, to HTTPS and back
 	@set -eu; name=notes.demo.internal; inventory=inventories/demo.yml; \
-	trap '$(BIN)/provision lab down --name demo --inventory $$inventory' EXIT; \
+	trap '$(BIN)/provision lab down --name demo' EXIT; \
 	run() { printf '\n\033[1m$$ %s\033[0m\n' "$$*"; "$$@"; }; \
 	run $(BIN)/provision lab up --name demo --inventory $$inventory --var app_source=../tests/apps/notes \
 		--var caddy_domain=$$name --var caddy_source=distro --var caddy_tls=internal; \
