@@ -185,6 +185,7 @@ def test_file_makes_a_folder_of_any_depth(host: Host, folder: Path) -> None:
     assert (folder / "a").stat().st_mode & 0o7777 == 0o755
     (folder / "a/b").chmod(0o700)
     assert host.converge(wanted) == {"mode"}
+    assert host.converge(File(path=str(folder / "a/b"), state="directory", mode=Mode("0750"))) == {"mode"}
 
 
 def test_file_makes_and_turns_a_link(host: Host, folder: Path) -> None:

@@ -27,8 +27,8 @@ _LOCKS = Sh("""\
 lock_holder() { # FILE...: prints "pid command" of a process that holds a lock on one of them
     inodes=$(stat -c %i -- "$@" 2>/dev/null | tr '\\n' ' ')
     while read -r _ kind _ access pid place _; do
-        case "$kind $access $inodes " in
-        "POSIX WRITE "*"${place##*:} "*)
+        case "$kind $access $inodes" in
+        "POSIX WRITE"*" ${place##*:} "*)
             if find "/proc/$pid/fd" -lname '*/lock*' 2>/dev/null | grep -q .; then
                 echo "$pid $(tr '\\0' ' ' <"/proc/$pid/cmdline" | cut -c 1-80)"
                 return

@@ -61,7 +61,7 @@ class _Guarded(ABC):
             sh("if [ -e {} ] || [ -L {} ]; then return 1; fi", self.creates, self.creates) if self.creates else "",
             sh("if [ ! -e {} ] && [ ! -L {} ]; then return 1; fi", self.removes, self.removes) if self.removes else "",
             # eval keeps a syntax error inside, and the text out of argv, which every user can read.
-            sh("if (set +eu; eval {}) </dev/null; then return 1; fi", self.unless) if self.unless else "",
+            sh("if (set +eu; eval {}) </dev/null >/dev/null; then return 1; fi", self.unless) if self.unless else "",
         ]
         return sh("due() (\n{}\nreturn 0\n)", lines(*tests))
 
@@ -81,8 +81,9 @@ class _Guarded(ABC):
         """One step: guard, command, guard."""
         exports = [sh("export {}={}", Sh(name), value) for name, value in self.environment.items()]
         chdir = sh("cd -- {}", self.chdir) if self.chdir else ""
-        script = lines(self._guard, _SKIP, chdir, *exports, self.invocation(), _VERIFY)
-        return [Step(script, files=self.step_files())]
+        # In a subshell: the guard sees neither the folder nor the environment of the command.
+        run = sh("(\n{}\n)", lines(chdir, *exports, self.invocation()))
+        return [Step(lines(self._guard, _SKIP, run, _VERIFY), files=self.step_files())]
 
 
 _READ = Sh("""\

@@ -85,8 +85,8 @@ class File:
         account = (self.owner or "") + (":" + self.group if self.group else "")
         return lines(
             sh('chown -h -- {} "$path"', account) if account else "",
-            # After chown, which clears the set-user-ID bit.
-            sh('chmod -- {} "$path"', self.mode) if self.mode else "",
+            # After chown, which clears the set-user-ID bit. With four digits chmod leaves that of a folder as it is.
+            sh('chmod -- {} "$path"', self.mode.zfill(5)) if self.mode else "",
         )
 
 
@@ -109,6 +109,6 @@ mv -fT -- "$temp" "$path\""""
 
 _FILE = Sh("""\
 if [ -L "$path" ] || [ ! -f "$path" ]; then
-    echo "$path is no regular file: state: file changes only its owner and mode; copy and template make one" >&2
+    echo "$path is no regular file, and state: file makes none: copy and template do; a folder is state: directory" >&2
     exit 1
 fi""")

@@ -69,11 +69,13 @@ class FileContent(ABC):
 
     def preview(self) -> Preview | None:
         """The new text, unless it is long or no text at all."""
+        data = self.data()
+        if len(data) > PREVIEW_LIMIT:
+            return None
         try:
-            text = self.data().decode()
+            return Preview(Content(self.dest), data.decode())
         except UnicodeDecodeError:
             return None
-        return Preview(Content(self.dest), text) if len(text) <= PREVIEW_LIMIT else None
 
 
 def desired_file(dest: str, data: bytes, *, owner: str = "root", group: str = "root", mode: str = "0644") -> State:
