@@ -11,6 +11,7 @@ demo: .venv/ready .venv/lab-packages ## A bare host in this machine, to HTTPS an
 	@set -eu; name=notes.demo.internal; inventory=inventories/demo.yml; \
 	trap '$(BIN)/provision lab down --name demo' EXIT; \
 	run() { printf '\n\033[1m$$ %s\033[0m\n' "$$*"; "$$@"; }; \
+	$(BIN)/provision lab down --name demo; \
 	run $(BIN)/provision lab up --name demo --inventory $$inventory --var app_source=../tests/apps/notes \
 		--var caddy_domain=$$name --var caddy_source=distro --var caddy_tls=internal; \
 	run $(BIN)/provision lab ssh demo1 -- '! command -v python3 && echo "no Python on this host"'; \
