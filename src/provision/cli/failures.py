@@ -28,6 +28,8 @@ def exit_code_of(command: Callable[[], object]) -> int:
     except (click.Abort, KeyboardInterrupt):
         return Interrupted.exit_code
     except BrokenPipeError:
+        from provision.report.spool import discard_stdout
+
         discard_stdout()
         return 1
     except Exception as error:
@@ -39,13 +41,6 @@ def _show(error: ProvisionError, label: str = "error") -> int:
 
     print_error(error, label=label)
     return error.exit_code
-
-
-def discard_stdout() -> None:
-    """Let what is still buffered for a reader that is gone vanish: Python would complain of it at its exit."""
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, sys.stdout.fileno())
-    os.close(null)
 
 
 def internal_error(error: Exception, folder: Path) -> ProvisionError:

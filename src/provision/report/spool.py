@@ -14,6 +14,13 @@ from typing import Protocol, Self
 from provision.events import Event
 
 
+def discard_stdout() -> None:
+    """Let what is still buffered for a reader that is gone vanish: Python would complain of it at its exit."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)
+
+
 class View(Protocol):
     """What an event looks like. Only the printing thread calls it."""
 
@@ -86,7 +93,7 @@ class Spool:
             self._show_all()
         except BrokenPipeError:
             # The reader is gone (`provision up | head`); the hosts must not be left halfway because of it.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            discard_stdout()
             self._discard()
         except Exception as error:
             self._failure = error
