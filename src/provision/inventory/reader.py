@@ -44,30 +44,23 @@ class Reader:
             else:
                 ungrouped.hosts[name] = host
 
-    def _group(self, name: str, position: Position, node: Node) -> Group:
+    def _group(self, name: str, position: Position, node: Node, parent: Group | None = None) -> None:
         if not name:
             raise ConfigError("a group must have a name", position=position)
         group = self.groups.setdefault(name, Group(name))
         group.position = group.position or position
+        if parent:
+            _ensure_no_loop(parent, group, position)
+            _adopt(parent, group)
         for section, content in _section_items(name, node):
             if section == "vars":
                 self._variables(group, content)
             elif section == "children":
                 for child, place, below in _entries(content, f"the children of {name}"):
-                    self._child(group, self._group(child, place, below), place)
+                    self._group(child, place, below, parent=group)
             else:
                 for host, place, variables in _entries(content, f"the hosts of {name}"):
                     self._host(group, host, place, variables)
-        return group
-
-    def _child(self, group: Group, child: Group, position: Position) -> None:
-        if group is child or child.name == "all" or child in _ancestors(group):
-            raise ConfigError(
-                f"the group {child.name} cannot be a child of {group.name}: it contains {group.name}",
-                position=position,
-                hint="remove one of the two",
-            )
-        _adopt(group, child)
 
     def _variables(self, group: Group, node: Node) -> None:
         if node.value is None:
@@ -131,6 +124,15 @@ def _entries(node: Node, what: str) -> list[tuple[str, Position, Node]]:
             hint="write each name with a colon, `name:`, and no dash before it",
         )
     return [(name, node.keys[name], value) for name, value in node.value.items()]
+
+
+def _ensure_no_loop(group: Group, child: Group, position: Position) -> None:
+    if group is child or child.name == "all" or child in _ancestors(group):
+        raise ConfigError(
+            f"the group {child.name} cannot be a child of {group.name}: it contains {group.name}",
+            position=position,
+            hint="remove one of the two",
+        )
 
 
 def _ancestors(group: Group) -> set[Group]:
