@@ -233,9 +233,9 @@ class HostPlay:
             nested = isinstance(label.value, dict | list)
             return f"{name} (item={json.dumps(label.plain()) if nested else label.text})"
         except UndefinedVariable:
-            if when or source.name is None:
+            if when:
                 raise
-            return source.name.text
+            return source.name.text if source.name else module.name
 
     def _notify(self, source: TaskSource, handlers: Sequence[Handler], scope: Scope, *, when: bool) -> tuple[str, ...]:
         names = []

@@ -18,6 +18,7 @@ from provision.errors import ConfigError, Position
 from provision.nearest import did_you_mean
 from provision.resources.base import LocalFile, Rendered, Resource, partial
 from provision.resources.fields import Mode
+from provision.scope import as_written
 from provision.source import SourceTree
 from provision.templating import OMIT
 from provision.yamlfile import Node
@@ -200,7 +201,7 @@ def _convert(annotation: Any, node: Node, what: str, files: Files) -> Any:
     if annotation is SourceTree:
         return files.tree(node)
     if annotation is Any:
-        return node.plain()
+        return as_written(node)
     return _SCALARS[annotation](node, what)
 
 

@@ -63,8 +63,6 @@ def parse_handlers(node: Node) -> tuple[HandlerSource, ...]:
 
 
 def _entries(node: Node, what: str) -> list[Node]:
-    if node.value is None:
-        return []
     if not isinstance(node.value, list):
         raise ConfigError(f"a file of {what} is a list, not {describe(node)}", position=node.position)
     return node.value

@@ -16,6 +16,7 @@ from provision.resources.base import Diff, Digest, Facts, LocalFile, Read, Rende
 from provision.resources.fields import Mode, option
 from provision.resources.task import Handler
 from provision.role import SHIPPED, Role, load_role, modules
+from provision.source import SourceTree
 from provision.templating import Templates
 from provision.yamlfile import Node, parse
 
@@ -67,7 +68,18 @@ class Service(Kind):
         return (Unit(self.name),)
 
 
-MODULES = modules({"copy": Copy, "template": Template, "service": Service, "systemd": Service})
+@dataclass(frozen=True)
+class Release(Kind):
+    IDENTITY: ClassVar[tuple[str, ...]] = ("dest",)
+
+    dest: str
+    src: SourceTree
+
+    def reads(self) -> Iterable[Read]:
+        return (Stat(self.dest),)
+
+
+MODULES = modules({"copy": Copy, "release": Release, "template": Template, "service": Service, "systemd": Service})
 HANDLER = "- name: restart shop\n  service: {name: shop, state: restarted}\n"
 DEBIAN = Facts(distribution="Debian", distribution_release="bookworm", hostname="web1", processor_vcpus=4)
 
@@ -131,6 +143,11 @@ def test_ansibles_layout_is_read(tmp_path: Path) -> None:
     assert (found.rolling, set(found.defaults), set(found.arguments or {})) == (True, {"shop_port"}, {"shop_port"})
 
 
+def test_an_empty_file_declares_nothing(tmp_path: Path) -> None:
+    found = role(tmp_path, {"tasks/main.yml": "---\n", "defaults/main.yml": "shop_port: 80"})
+    assert (found.tasks, found.handlers, found.arguments) == ((), (), None)
+
+
 def test_specs_may_lie_in_meta_main(tmp_path: Path) -> None:
     specs = "argument_specs: {main: {options: {shop_port: {type: int}}}}"
     found = role(tmp_path, {"meta/main.yml": specs, "defaults/main.yml": "shop_port: 1"})
@@ -165,9 +182,9 @@ SOURCE_ERRORS = [
     # What stands in a task.
     ("a: 1", "1:1", "a file of tasks is a list, not a mapping", ""),
     ("- copy", "1:3", "a task must be a mapping, not 'copy'", ""),
-    ("- name: x", "1:3", "this task names no module", "Modules: copy, template, service, systemd."),
+    ("- name: x", "1:3", "this task names no module", "Modules: copy, release, template, service, systemd."),
     ("- cpoy: {}", "1:3", "there is no module cpoy", "Did you mean copy?"),
-    ("- zzz: {}", "1:3", "there is no module zzz", "Modules: copy, template, service, systemd."),
+    ("- zzz: {}", "1:3", "there is no module zzz", "Modules: copy, release, template, service, systemd."),
     ("- copy: {dest: /a}\n  notfy: x", "2:3", "there is no keyword or module notfy", "Did you mean notify?"),
     ("- copy: {dest: /a}\n  service: {name: a}", "2:3", "copy and service in one task", "A task has one module."),
     ("- copy: {dset: /a}", "1:10", "copy has no field dset", "Did you mean dest?"),
@@ -387,6 +404,7 @@ def test_a_loop_makes_one_task_for_each_item(tmp_path: Path) -> None:
     "text",
     [
         "- name: Write {{ none_such }}\n  copy: {dest: '{{ none_such }}'}\n  when: none_such is defined",
+        "- copy: {dest: /a}\n  loop: [1]\n  loop_control: {label: '{{ none_such }}'}\n  when: none_such is defined",
         "- copy: {dest: /a}\n  when: none_such is defined\n  notify: restart {{ none_such }}",
         "- copy: {dest: '/{{ item }}'}\n  loop: '{{ nowhere }}'\n  when: nowhere is defined",
         "- copy: {dest: /a, src: '{{ nowhere }}'}\n  when: [true, ansible_hostname == 'other']",
@@ -445,6 +463,20 @@ def test_files_are_found_in_the_role_and_beside_the_inventory(tmp_path: Path) ->
     assert found[-1] == Template("/x", Rendered(str(tmp_path / "roles/shop/templates/t.j2"), "80\n"))
 
 
+def test_an_apps_folder_is_packed_relative_to_the_inventory(tmp_path: Path) -> None:
+    write(tmp_path, {"app/main.py": "x = 1\n"})
+    made = play(tmp_path, tasks("- release: {dest: /x, src: '{{ folder }}'}"), "folder: app")
+    (task,) = made.resolve(DEBIAN).tasks
+    assert isinstance(task.resource, Release)
+    assert [file.name for file in task.resource.src.files] == ["main.py"]
+    assert made.roles == ("shop",)
+
+
+def test_an_app_that_is_not_there_is_reported_where_it_is_named(tmp_path: Path) -> None:
+    made = play(tmp_path, tasks("- release: {dest: /x, src: none}"))
+    assert failure(made.check)[0] == "tasks/main.yml:1:28"
+
+
 def test_roles_and_files_are_read_once_for_all_hosts(tmp_path: Path) -> None:
     shared = role(tmp_path, {"templates/t.j2": "{{ port }}", **tasks("- template: {dest: /x, src: t.j2}")})
     templates = Templates()
@@ -470,6 +502,12 @@ def test_declared_types_are_given_to_variables_of_any_origin(tmp_path: Path) -> 
 
 
 CHECKED = [
+    (
+        "- copy: {dest: /a}\n  notify: 'restart {{ prot }}'",
+        "tasks/main.yml:2:23",
+        "the variable prot is not defined",
+        "Did you mean port?",
+    ),
     ("- copy: {dest: '{{ prot }}'}", "tasks/main.yml:1:20", "the variable prot is not defined", "Did you mean port?"),
     (
         "- copy: {dest: /a}\n  when: prot",
@@ -553,6 +591,13 @@ def test_a_missing_file_names_the_places_searched(tmp_path: Path) -> None:
     made = play(tmp_path, tasks("- copy: {dest: /a, src: none}"))
     places = ", ".join(str(tmp_path / place) for place in ("roles/shop/files/none", "files/none", "none"))
     assert failure(made.check) == ("tasks/main.yml:1:25", "there is no file none", f"Searched: {places}.")
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = play(tmp_path, {"files/a": "", **tasks("- copy: {dest: /a, src: a}")})
+    monkeypatch.setattr(Templates, "read", lambda _self, path: (path / "below").read_bytes())
+    message = f"{tmp_path / 'roles/shop/files/a/below'}: Not a directory"
+    assert failure(made.check) == ("tasks/main.yml:1:25", message, "")
 
 
 SPECS = """\

@@ -11,9 +11,11 @@ import pytest
 
 from provision import argument_specs
 from provision.errors import ConfigError
+from provision.project import Project
 from provision.resources.base import Diff, Facts, LocalFile, Read, Rendered, Stat, State, Step
 from provision.resources.fields import Mode, option
 from provision.schema import Module, fields_of
+from provision.source import SourceTree
 from provision.templating import OMIT
 from provision.yamlfile import Node, parse
 
@@ -39,6 +41,9 @@ class Thing:
     environment: Mapping[str, str] = field(default_factory=dict)
     src: LocalFile | None = None
     text: Rendered | None = None
+    tree: SourceTree | None = None
+    env: Mapping[str, Any] = field(default_factory=dict)
+    lazy: Literal[True, "maybe"] = "maybe"
     password: str = field(default="", metadata=option(no_log=True))
 
     def __post_init__(self) -> None:
@@ -64,12 +69,18 @@ class Late(Thing):
     url: str = field(default="", metadata=option(required=True))
 
 
+TREE = SourceTree(Path("app"), (), "0" * 64, Project(Path("app"), (), {}), ())
+
+
 class FakeFiles:
     def local(self, path: Node) -> LocalFile:
         return LocalFile(path.text, b"local")
 
     def rendered(self, path: Node) -> Rendered:
         return Rendered(path.text, "rendered")
+
+    def tree(self, path: Node) -> SourceTree:
+        return TREE
 
 
 THING = Module("thing", Thing)
@@ -113,6 +124,10 @@ TAKEN = [
     ("ports", "null", None),
     ("environment", "{DEBUG: yes, RATE: 1.50}", {"DEBUG": "yes", "RATE": "1.50"}),
     ("src", "a.conf", LocalFile("a.conf", b"local")),
+    ("tree", ".", TREE),
+    ("env", "{a: yes, b: [1]}", {"a": True, "b": [1]}),
+    ("lazy", "yes", True),
+    ("lazy", "maybe", "maybe"),
     ("text", "a.j2", Rendered("a.j2", "rendered")),
 ]
 
@@ -122,6 +137,14 @@ def test_a_field_takes(name: str, written: str, value: object) -> None:
     prefix = "" if name == "path" else "path: /a, "
     built = getattr(build(f"{{{prefix}{name}: {written}}}"), name)
     assert (built, type(built)) == (value, type(value))
+
+
+def test_numbers_of_any_type_keep_their_text() -> None:
+    assert [str(value) for value in build("{path: /a, env: {a: 3.10, b: 0644, c: 1}}").env.values()] == [
+        "3.10",
+        "0644",
+        "1",
+    ]
 
 
 def test_an_alias_is_another_name() -> None:
@@ -144,8 +167,8 @@ REFUSED = [
         "path: /a\nzzz: x",
         "2:1",
         "thing has no field zzz",
-        "Its fields: path, state, level, owner, mode, depth, force, ratio, groups, ports, environment, src, text,"
-        " password.",
+        "Its fields: path, state, level, owner, mode, depth, force, ratio, groups, ports, environment, src, text, tree,"
+        " env, lazy, password.",
     ),
     ("path: /a\ndest: /b", "2:1", "thing has path twice", "dest is another name of path."),
     ("state: absent", "1:1", "thing needs path", ""),
@@ -163,6 +186,8 @@ REFUSED = [
     ("path: /a\ndepth: 1.5", "2:8", "depth of thing must be a whole number, not '1.5'", ""),
     ("path: /a\ndepth: yes", "2:8", "depth of thing must be a whole number, not 'yes'", ""),
     ("path: /a\ndepth: '1 2'", "2:8", "depth of thing must be a whole number, not '1 2'", ""),
+    ("path: /a\nenv: [A]", "2:6", "env of thing must be a mapping, not a list", ""),
+    ("path: /a\nlazy: no", "2:7", "lazy of thing must be one of True, maybe, not 'no'", ""),
     ("path: /a\nforce: maybe", "2:8", "force of thing must be true or false, not 'maybe'", ""),
     ("path: /a\nforce: 2", "2:8", "force of thing must be true or false, not '2'", ""),
     ("path: /a\nratio: half", "2:8", "ratio of thing must be a number, not 'half'", ""),
@@ -234,6 +259,7 @@ def test_fields_are_described_for_the_reference() -> None:
     assert described["ports"] == ("list of int", False, None, ())
     assert described["environment"] == ("dict", False, {}, ())
     assert described["src"] == ("path", False, None, ())
+    assert described["level"] == ("int", False, 1, (1, 2))
     assert next(one.aliases for one in fields_of(Thing)) == ("dest", "name")
 
 

@@ -316,6 +316,16 @@ ERRORS = [
         "",
     ),
     ("a: '{{ x.y | mandatory(\"set x\") }}'", "1:5", "this cannot be computed: set x", ""),
+    ("a: '{{ [1] | combine }}'", "1:5", "this cannot be computed: combine: 1 is not a mapping", ""),
+    ("a: '{{ [1] | dict2items }}'", "1:5", "this cannot be computed: dict2items: [1] is not a mapping", ""),
+    (
+        "a: '{{ 1 is version(2, \"~\") }}'",
+        "1:5",
+        "this cannot be computed: version: '~' is none of ==, =, eq, !=, <>, ne, <, lt, <=, le, >, gt, >=, ge",
+        "",
+    ),
+    ("a: '{{ \"\" is version(2) }}'", "1:5", "this cannot be computed: version: '' is no version", ""),
+    ('a: "{{ \\x70rot }}"', "1:4", "the variable prot is not defined", "Did you mean port?"),
     ("a: '{% include \"x\" %}'", "1:5", "{% include %} is not supported", "Write its text into this template."),
     (
         "b: 1\na: '{{ port }}{{ [c] }}'",
@@ -377,6 +387,25 @@ def test_errors_in_template_files_point_into_them(tmp_path: Path, text: str, pla
     with pytest.raises(ConfigError) as caught:
         Templates().render_file(file, variables())
     assert (str(caught.value.position), caught.value.message) == (f"{file}:{place}", message)
+
+
+def test_a_template_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "unit.j2"
+    file.write_bytes(b"\xff")
+    with pytest.raises(ConfigError) as caught:
+        Templates().render_file(file, {})
+    assert (str(caught.value.position), caught.value.message) == (f"{file}:1:1", "a template must be UTF-8 text")
+
+
+def test_without_its_file_an_error_points_at_the_value() -> None:
+    with pytest.raises(ConfigError) as caught:
+        Templates().render(parse("'{{ a }}'", Path("gone.yml")), {})
+    assert str(caught.value.position) == "gone.yml:1:1"
+
+
+def test_an_absent_value_has_no_python_attributes() -> None:
+    with pytest.raises(AttributeError):
+        _ = Templates().scope(variables())["broken"].__html__
 
 
 def test_syntax_is_checked_without_rendering() -> None:
