@@ -9,7 +9,7 @@ from functools import partial
 
 import paramiko
 
-from provision.errors import ProvisionError, Refused, Unreachable
+from provision.errors import ConnectionLost, ProvisionError, Refused, Unreachable
 from provision.transport.protocol import Login
 from provision.transport.ssh_dial import dial
 from provision.transport.ssh_errors import ERRORS
@@ -66,6 +66,8 @@ class SshConnection:
                 return SshStream(channel, settings, command_line(settings, command), diagnose)
             return _with_password(channel, settings, command)
         except ERRORS as error:
+            if not self._transport.is_active():
+                raise ConnectionLost(f"the connection to {settings.where} was lost") from error
             raise Unreachable(
                 f"{settings.where} opens no further session: {error}", hint="see MaxSessions in its sshd_config"
             ) from error

@@ -6,7 +6,7 @@ import base64
 import binascii
 import contextlib
 import re
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from functools import partial
 from pathlib import Path
 
@@ -88,21 +88,24 @@ class Authentication:
                 yield f"key {path}", key
         # The agent may hold a named key whose file needs a passphrase; as in OpenSSH, such keys come first.
         wanted = {blob for path in named or defaults if (blob := _public(path))}
-        for key in sorted(self._agent(), key=lambda key: key.asbytes() not in wanted):
-            blob = key.asbytes()
-            if blob not in offered and (blob in wanted or not self._settings.identities_only):
-                offered.add(blob)
-                yield f"agent key {key.comment}", key
+        with contextlib.ExitStack() as closing:
+            for key in sorted(self._agent(closing), key=lambda key: key.asbytes() not in wanted):
+                blob = key.asbytes()
+                if blob not in offered and (blob in wanted or not self._settings.identities_only):
+                    offered.add(blob)
+                    yield f"agent key {key.comment}", key
         for path in () if named else defaults:
             if (key := self._load(path)) and key.asbytes() not in offered:
                 yield f"key {path}", key
 
-    def _agent(self) -> Iterator[paramiko.AgentKey]:
+    def _agent(self, closing: contextlib.ExitStack) -> tuple[paramiko.AgentKey, ...]:
         try:
-            with contextlib.closing(paramiko.Agent()) as agent:
-                yield from agent.get_keys()
+            agent = paramiko.Agent()
         except (paramiko.SSHException, OSError) as error:
             self._troubles.append(f"ssh-agent: {error}")
+            return ()
+        closing.callback(agent.close)
+        return agent.get_keys()
 
     def _load(self, path: Path) -> paramiko.PKey | None:
         try:
