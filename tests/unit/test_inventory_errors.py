@@ -59,6 +59,12 @@ ERRORS = [
     ("a: {children: {a: }}", "1:16", "the group a cannot be a child of a: it contains a", None),
     ("a: {children: {all: }}", "1:16", "the group all cannot be a child of a: it contains a", None),
     (
+        "a: {children: {ungrouped: }}",
+        "1:16",
+        "ungrouped cannot be a child of a: it holds the hosts of no other group",
+        "give the group a name of its own",
+    ),
+    (
         "a: {children: {b: }}\nb: {children: {c: }}\nc: {children: {a: }}",
         "3:16",
         "the group a cannot be a child of c: it contains c",

@@ -50,7 +50,7 @@ class Reader:
         group = self.groups.setdefault(name, Group(name))
         group.position = group.position or position
         if parent:
-            _ensure_no_loop(parent, group, position)
+            _ensure_can_adopt(parent, group, position)
             _adopt(parent, group)
         for section, content in _section_items(name, node):
             if section == "vars":
@@ -126,7 +126,11 @@ def _entries(node: Node, what: str) -> list[tuple[str, Position, Node]]:
     return [(name, node.keys[name], value) for name, value in node.value.items()]
 
 
-def _ensure_no_loop(group: Group, child: Group, position: Position) -> None:
+def _ensure_can_adopt(group: Group, child: Group, position: Position) -> None:
+    if child.name == "ungrouped" and group.name != "all":
+        # Ansible takes it and then loses its hosts.
+        message = f"ungrouped cannot be a child of {group.name}: it holds the hosts of no other group"
+        raise ConfigError(message, position=position, hint="give the group a name of its own")
     if group is child or child.name == "all" or child in _ancestors(group):
         raise ConfigError(
             f"the group {child.name} cannot be a child of {group.name}: it contains {group.name}",
