@@ -132,7 +132,7 @@ def test_a_thousand_hosts_load_in_well_under_two_seconds(tmp_path: Path) -> None
     assert (len(merged), len(merged[0]), len(merged[1])) == (1000, 5, 4)
 
 
-def test_the_command_prints_what_ansible_inventory_prints() -> None:
+def test_the_command_prints_what_ansible_inventory_prints(monkeypatch: pytest.MonkeyPatch) -> None:
     file = str(HERE / "siblings/inventory.yml")
     run = CliRunner().invoke
     listed = run(command, [file, "--list"])
@@ -145,6 +145,8 @@ def test_the_command_prints_what_ansible_inventory_prints() -> None:
         "  |  |--h",
     ]
     assert run(command, [file]).stdout == run(command, [file, "--graph"]).stdout
+    monkeypatch.chdir(HERE / "siblings")
+    assert run(command, []).stdout == run(command, [file]).stdout
     noted = run(command, [str(HERE / "reserved/inventory.yml"), "--list"])
     assert "note: web is a group and a host" in noted.stderr
     assert "note:" not in noted.stdout

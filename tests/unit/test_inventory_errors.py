@@ -194,7 +194,7 @@ def test_a_variable_file_must_be_a_mapping(tmp_path: Path) -> None:
     [
         ("wbe1", "no host and no group matches 'wbe1'", "Did you mean web1?"),
         ("web1,stagign", "no host and no group matches 'stagign'", "Did you mean staging?"),
-        ("~^x", "no host and no group matches '~^x'", "`provision inventory FILE --graph` shows what there is"),
+        ("~^x", "no host and no group matches '~^x'", "`provision inventory --graph` shows what there is"),
         ("~(", "'~(' is not a valid pattern: missing ), unterminated subpattern at position 0", ""),
         ("empty", "the pattern 'empty' leaves no host: the group empty has no hosts", ""),
         ("web:!all", "the pattern 'web !all' leaves no host", ""),

@@ -7,26 +7,25 @@ from pathlib import Path
 
 import click
 
+from provision.cli.options import DEFAULT_INVENTORY, inventory_of
 from provision.errors import ConfigError
 
 
 @click.command("inventory")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("path", metavar="[INVENTORY]", type=click.Path(path_type=Path), default=DEFAULT_INVENTORY)
 @click.option("--list", "show", flag_value="list", help="All groups and the variables of all hosts, as JSON.")
 @click.option(
     "--graph", "show", flag_value="graph", default="graph", help="The tree of groups and hosts (the default)."
 )
 @click.option("--host", metavar="HOST", help="The variables of one host, as JSON.")
-def inventory(file: Path, show: str, host: str | None) -> None:
-    """Show what FILE says, as ansible-inventory does.
+def inventory(path: Path, show: str, host: str | None) -> None:
+    """Show what INVENTORY (./inventory.yml) says, as ansible-inventory does.
 
-    \b
-    provision inventory inventory.yml --graph
-    provision inventory inventory.yml --host web1
+    Variables are shown as they are written, passwords too. Notes go to standard error.
     """
     from provision.inventory import Inventory, listing
 
-    loaded = Inventory.load(file)
+    loaded = Inventory.load(inventory_of(path))
     for note in loaded.notes:
         click.echo(f"note: {note}", err=True)
     if host is not None:

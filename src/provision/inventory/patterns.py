@@ -81,7 +81,7 @@ def _names(part: str, groups: Mapping[str, Group], hosts: Mapping[str, Host]) ->
     if not found_groups or expression.startswith("~") or set(expression) & set(".?*["):
         names += _matches(hosts, expression)
     if not names and not found_groups:
-        hint = did_you_mean(part, [*groups, *hosts], "`provision inventory FILE --graph` shows what there is")
+        hint = did_you_mean(part, [*groups, *hosts], "`provision inventory --graph` shows what there is")
         raise ConfigError(f"no host and no group matches {part!r}", hint=hint)
     return _subscripted(names, subscript, part) if subscript and names else names
 

@@ -2,7 +2,7 @@
 
 ``["inventory", PATH]`` gives what ansible-inventory prints for ``--list`` and for ``--graph``;
 ``["limit", PATH, PATTERN...]`` gives, per pattern, the hosts that ``ansible all --limit PATTERN`` would reach.
-Each question is answered in a fork of one process that has imported Ansible: nothing is imported twice, no cache is shared.
+Each question is answered in a fork of one process that has imported Ansible, so that they share no cache.
 """
 
 from __future__ import annotations
