@@ -16,7 +16,6 @@ from provision.environment import environment_text
 from provision.errors import Refused
 from provision.resources.base import Diff, Facts, Property, Read, Rendered, Shell, State, Step
 from provision.resources.build import Recipe
-from provision.resources.fields import option
 from provision.resources.programs import program, source
 from provision.resources.release import release_id
 from provision.shell import Sh, lines, sh
@@ -38,7 +37,7 @@ class Deployment(Recipe):
     """The unit of a slot, with the tokens ``@start@``, ``@slot@``, ``@build@``, ``@stamp@``."""
     migrate_unit: Rendered
     """The one-shot unit that migrates before a slot starts, with the same tokens."""
-    env: Mapping[str, Any] = field(default_factory=dict, metadata=option(no_log=True))
+    env: Mapping[str, Any] = field(default_factory=dict)
     """The app's environment variables."""
     migrate_commands: tuple[str, ...] = ()
     """Shell commands, run in order; ``lifespan`` runs the app's own startup and shutdown once."""

@@ -10,7 +10,7 @@ app=$build/app
 venv=$build/.venv
 
 say() {
-	printf '%s\n' "$*"
+	printf '%s\n' "$@"
 }
 
 # Builds are told apart by everything that went into them, so one that a slot uses is right as it is.

@@ -103,7 +103,7 @@ migrate() {
 	[ ! -e "$stamp" ] || return 0
 	unit=app-$NAME-migrate@$slot.service
 	say "migrating"
-	systemctl start "$unit" || :
+	systemctl start "$unit" 2>/dev/null || :
 	if [ ! -e "$stamp" ]; then
 		explain "$unit" "$(port_of "$slot")"
 		stop_here "the migration failed; the new release was not started"
@@ -117,7 +117,7 @@ client() { # ARGUMENTS
 start_and_gate() {
 	unit=app-$NAME@$slot.service
 	say "starting $unit"
-	systemctl start "$unit" || :
+	systemctl start "$unit" 2>/dev/null || :
 	if ! found=$(client --port "$(port_of "$slot")" --unit "$unit" --workers "$(setting supervised)" \
 		--timeout "$(setting start_timeout)"); then
 		explain "$unit" "$(port_of "$slot")"
@@ -183,7 +183,7 @@ keep_serving() {
 	systemctl daemon-reload
 	enable_slots
 	if ! running "$slot"; then
-		systemctl start "$unit" || :
+		systemctl start "$unit" 2>/dev/null || :
 		if ! found=$(client --port "$(port_of "$slot")" --unit "$unit" --workers "$(setting supervised)" \
 			--timeout "$(setting start_timeout)"); then
 			explain "$unit" "$(port_of "$slot")"

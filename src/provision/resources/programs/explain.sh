@@ -1,14 +1,19 @@
 # Says in one block why a deployment failed: what systemd knows, the last lines of the log, who holds the port, and the
 # usual causes by name. Appended to slots.sh.
 
+# The unit's log since this program began, less the requests of the gate. It ends with the last complaint: after that
+# comes the next attempt, which has not failed yet.
 journal() { # UNIT LINES
-	journalctl -q -o cat -n "$2" --since "@$began" -u "$1" || :
+	journalctl -q -o cat --since "@$began" -u "$1" | grep -v '"GET /[a-z.]* HTTP/1.1" [1-4]' | awk '
+		{ line[NR] = $0 }
+		/Error|ERROR|[Ff]ailed/ { last = NR }
+		END { for (i = 1; i <= (last ? last : NR); i++) print line[i] }' | tail -n "$2" | sed 's/^/  | /'
 }
 
 explain() { # UNIT PORT
-	log=$(journal "$1" 30)
-	say "" "$1: $(describe "$1")"
-	if [ -n "$log" ]; then say "its last lines:" "$log" | sed '2,$s/^/  | /'; fi
+	log=$(journal "$1" 25)
+	if [ -n "$log" ]; then say "$log"; fi
+	say "$1: $(describe "$1")"
 	holders=$("$build/.venv/bin/python" -I -S "$FILES/holders.py" "$2" 2>/dev/null | grep -v "app-$NAME@" || :)
 	if [ -n "$holders" ]; then say "port $2 is held by $holders"; fi
 	causes "$log"

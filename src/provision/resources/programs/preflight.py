@@ -72,7 +72,7 @@ def main() -> int:
     if error is None:
         return 0
     traceback.print_exception(type(error), error, error.__traceback__, limit=-6, chain=False, file=sys.stdout)
-    if isinstance(error, (ImportError, SyntaxError)):
+    if isinstance(error, (ImportError, SyntaxError, NameError)):
         return FATAL
     if isinstance(error, AttributeError) and error.__traceback__ and error.__traceback__.tb_next is None:
         print(f"{sys.argv[1]}: the module has no such attribute; see app_entrypoint")

@@ -3,7 +3,7 @@
 # From the caller: INPUT, a deployment as files (meta, unit, env, and migrate_unit and migrate where it migrates).
 
 say() {
-	printf '%s\n' "$*"
+	printf '%s\n' "$@"
 }
 
 setting() { # KEY
