@@ -7,7 +7,7 @@ from pathlib import Path
 
 from provision import coerce
 from provision.errors import ConfigError
-from provision.inventory import Host, Inventory, login_from
+from provision.inventory import Host, login_from
 from provision.inventory.connection import login_variables
 from provision.playbook import HostPlay
 from provision.resources.kinds import KINDS
@@ -24,8 +24,9 @@ DEFAULT_ROLES = ("python", "caddy", "app")
 class Fleet:
     """The hosts of one run. Roles, templates and apps are read once and shared by all of them."""
 
-    def __init__(self, inventory: Inventory, folder: Path, extra: Mapping[str, Node]) -> None:
-        self._inventory, self._folder, self._extra = inventory, folder, extra
+    def __init__(self, folder: Path, extra: Mapping[str, Node]) -> None:
+        """``folder`` is the inventory's, where relative paths start; ``extra`` the variables of ``--set``."""
+        self._folder, self._extra = folder, extra
         self._apps = Sources(folder)
         self._templates = Templates(self._apps.filters())
         self._modules = modules(KINDS)
@@ -43,16 +44,14 @@ class Fleet:
             if name not in known:
                 raise ConfigError(f"--role {name}: no selected host has this role", hint=f"Roles: {', '.join(known)}.")
 
-    def _variables(self, host: Host) -> dict[str, Node]:
-        return {**host.variables, **self._extra}
-
     def _play(self, host: Host) -> HostPlay:
-        variables = self._variables(host)
+        magic = {name: from_plain(value, host.position) for name, value in host.magic.items()}
+        given = {**self._extra, **magic}
         play = HostPlay(
-            self._host_roles(variables),
+            self._host_roles({**host.variables, **given}),
             host.variables,
             self._templates,
-            extra=self._extra,
+            extra=given,
             folder=self._folder,
             sources=self._apps,
         )
@@ -71,9 +70,9 @@ class Fleet:
         return self._roles[name]
 
     def _login(self, host: Host) -> Login:
-        variables = self._variables(host)
+        variables = {**host.variables, **self._extra}
         rendered = {
             name: self._templates.render(from_plain(value, variables[name].position), variables)
-            for name, value in login_variables(host).items()
+            for name, value in login_variables(host, self._extra).items()
         }
         return login_from(host.name, rendered, self._folder)

@@ -64,8 +64,10 @@ class Run:
         self._options, self._emit, self._connect = options, emit, connect
         self._stopping = threading.Event()
         loaded = Inventory.load(inventory)
-        hosts = loaded.select(",".join(options.limit) or "all")
-        fleet = Fleet(loaded, inventory.resolve().parent, options.extra)
+        for note in loaded.notes:
+            emit(Notice("", note))
+        hosts = loaded.select(*(options.limit or ("all",)))
+        fleet = Fleet(loaded.base, options.extra)
         plays = fleet.plays(hosts)
         fleet.ensure_roles(options.roles, [play for play, _ in plays])
         self._workers = [_Worker(play, login, self) for play, login in plays]
