@@ -97,6 +97,9 @@ def act(unit: str, action: Action) -> Step:
     return Step(script, abort=sh("systemctl stop -- {}", unit))
 
 
+_DAEMON_RELOAD = Sh("systemctl daemon-reload")
+# Always: systemd 252 says NeedDaemonReload=no of a unit whose first drop-in folder is new.
+
 _AT_BOOT = Sh("""\
 enabled=no disabled=no masked=no
 case $(systemctl is-enabled -- "$unit" 2>/dev/null) in
@@ -107,11 +110,6 @@ static | indirect | generated | transient | alias) ;;
 *) disabled=yes ;;
 esac
 printf '%s\\n' "enabled=$enabled" "disabled=$disabled" "masked=$masked\"""")
-
-_DAEMON_RELOAD = Sh("""\
-case $(systemctl show --property=NeedDaemonReload,LoadState -- "$unit") in
-*NeedDaemonReload=yes* | *LoadState=not-found*) systemctl daemon-reload ;;
-esac""")
 
 _STOP = Sh("""\
 systemctl stop -- "$unit"
@@ -159,6 +157,7 @@ fail() {
     if [ "$type/$active/$result" = oneshot/inactive/success ]; then
         echo "$unit is Type=oneshot without RemainAfterExit=yes: it ends and cannot stay started"
     fi
+    journalctl --sync 2>/dev/null || : # what was said last may still be on its way
     journalctl --quiet --no-pager --output=short-iso --lines=15 --since="@$began" --unit="$unit" || :
     exit 1
 }""")
