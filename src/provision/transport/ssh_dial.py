@@ -122,14 +122,17 @@ def _proxy(command: str, errors: IO[bytes] | None, closing: contextlib.ExitStack
         process = subprocess.Popen(
             ["/bin/sh", "-c", f"exec {command}"], stdin=end, stdout=end, stderr=errors, start_new_session=True
         )
-    closing.callback(process.wait)
-    closing.callback(_terminate, process)
+    closing.callback(_end, process)
     return ours
 
 
-def _terminate(process: subprocess.Popen[bytes]) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGTERM)
+def _end(process: subprocess.Popen[bytes]) -> None:
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=2)
+            return
 
 
 def _last_line(file: IO[bytes]) -> str:

@@ -82,8 +82,12 @@ class HostKeyPolicy:
             if known.verify(key):
                 return
             if not self._accepts(key, strict):
+                authority = known.authority(key.host)
+                unused = (
+                    f" (the @cert-authority line {authority.file}:{authority.line} is not used)" if authority else ""
+                )
                 raise HostKeyError(
-                    f"the host key of {key.host} is unknown: {key}",
+                    f"the host key of {key.host} is unknown: {key}{unused}",
                     hint=f"compare the fingerprint with the host's own and run `{login or 'ssh ' + key.host}` once, "
                     "or run `provision up` with --accept-new-host-keys",
                 )
@@ -120,6 +124,10 @@ class KnownHosts:
         No host certificate is ever asked for, so a @cert-authority line says nothing about a plain key.
         """
         return [entry for entry in self._about(host) if entry.marker != "@cert-authority"]
+
+    def authority(self, host: str) -> Entry | None:
+        """The line of a certificate authority for ``host``, for the message of a key that nothing else knows."""
+        return next((entry for entry in self._about(host) if entry.marker == "@cert-authority"), None)
 
     def algorithms(self, host: str) -> list[str]:
         """The key types known for ``host``: asked for first, or a known host would look like an unknown one."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import getpass
 import io
+import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -137,6 +138,11 @@ def _lookup(
 ) -> Settings:
     found = _config(name, given).lookup(address)
     host, user = found["hostname"], found.get("user") or getpass.getuser()
+    if not re.fullmatch(r"[\w.:%-]+", host) or host.count(":") == 1:
+        raise ConfigError(
+            f"{name}: {host!r} is neither a name nor an address",
+            hint="user and port have variables of their own: ansible_user, ansible_port",
+        )
     port = _port(name, found.get("port", "22"))
     jump, proxy = _first(given, found.get("proxyjump"), found.get("proxycommand"))
     alias = found.get("hostkeyalias")

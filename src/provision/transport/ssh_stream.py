@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable
 
 import paramiko
-from paramiko.common import cMSG_CHANNEL_REQUEST
 
 from provision.errors import ConnectionLost, ProvisionError
 from provision.transport.ssh_auth import other_login
@@ -42,8 +41,9 @@ class SshStream:
         self._pending = b""
         self._complaint = bytearray()
         self._errors = threading.Thread(target=self._collect, name=f"stderr {settings.name}", daemon=True)
+        # Waiting for the host's consent costs no round trip: sshd grants a window, and so takes input, only with it.
+        channel.exec_command(command)
         self._errors.start()
-        _execute(channel, command)
 
     def send(self, data: bytes) -> None:
         """Write all of ``data``. Raises what receive() would raise where the process has ended."""
@@ -91,6 +91,8 @@ class SshStream:
             timer.cancel()
         self._pending = head.partition(marker)[2]
         self._begun = True
+        # What was said until now was sudo's: its lecture and its prompt.
+        self._complaint.clear()
 
     def complaint(self) -> str:
         """The last 64 KiB of standard error."""
@@ -134,7 +136,12 @@ class SshStream:
 
     def _ended(self) -> ProvisionError:
         self._errors.join(timeout=2)
-        return (None if self._begun else self._diagnose(self.complaint())) or self._lost()
+        if not self._begun and (error := self._diagnose(self.complaint())):
+            return error
+        if self._said_goodbye():
+            said = self.complaint().strip()
+            return ConnectionLost(f"the shell on {self._settings.where} has ended{': ' if said else ''}{said}")
+        return self._lost()
 
     def _said_goodbye(self) -> bool:
         """Did the host end the process's output, or did the line?"""
@@ -153,15 +160,3 @@ class SshStream:
             del self._complaint[:-_COMPLAINT_LIMIT]
             with contextlib.suppress(*ERRORS):
                 self._on_complaint(self.complaint())
-
-
-def _execute(channel: paramiko.Channel, command: str) -> None:
-    """Channel.exec_command without its wait for the host's consent: one round trip less before the first script."""
-    request = paramiko.Message()
-    request.add_byte(cMSG_CHANNEL_REQUEST)
-    request.add_int(channel.remote_chanid)
-    request.add_string("exec")
-    request.add_boolean(True)
-    request.add_string(command)
-    transport = channel.get_transport()
-    transport._send_user_message(request)  # type: ignore[attr-defined]

@@ -26,7 +26,7 @@ from provision.transport.ssh_stream import SshStream
 Connect = Callable[..., ssh.SshConnection]
 
 SUDO = """#!/bin/sh
-# Enough of sudo: -n, -S, -p. FREE lets everybody in, COMPLAINT nobody.
+# Enough of sudo: -n, -S, -p. FREE lets everybody in, COMPLAINT nobody, CODE wants another secret.
 while [ $# -gt 0 ]; do
     case $1 in -n) never=1 ;; -p) prompt=$2; shift ;; --) shift; break ;; esac
     shift
@@ -34,6 +34,7 @@ done
 [ -n "$FREE" ] && exec "$@"
 [ -n "$COMPLAINT" ] && { echo "$COMPLAINT" >&2; exit 1; }
 [ -n "$never" ] && { echo "sudo: a password is required" >&2; exit 1; }
+[ -n "$CODE" ] && { printf %s "$CODE" >&2; cat >>"$ASKED"; exit 1; }
 for try in 1 2 3; do
     printf %s "$prompt" >&2
     IFS= read -r password || { echo "sudo: no password was provided" >&2; exit 1; }

@@ -169,6 +169,8 @@ def test_a_revoked_key_is_refused_and_an_authority_is_no_key(known: KnownHosts, 
     write(known, entry("@cert-authority *", key.algorithm, key.blob))
     assert not known.verify(key)
     assert known.algorithms("web1") == []
+    with pytest.raises(HostKeyError, match=r"is unknown.*cert-authority is not used: .*known_hosts:1"):
+        HostKeyPolicy().check(key, known)
 
 
 def test_an_unknown_key_is_refused_with_the_commands_that_help(known: KnownHosts, key: HostKey) -> None:

@@ -98,6 +98,18 @@ def test_a_line_break_cannot_smuggle_an_option_in() -> None:
         resolve(Login("web1", "web1", user="bob\nProxyCommand touch /tmp/x"))
 
 
+@pytest.mark.parametrize("address", ["bob@web1", "web1:2222", "web 1", "web1;reboot", "[::1]"])
+def test_an_address_is_an_address(address: str) -> None:
+    with pytest.raises(ConfigError, match="is neither a name nor an address") as caught:
+        resolve(Login("web1", address))
+    assert "ansible_user, ansible_port" in caught.value.hint
+
+
+@pytest.mark.parametrize("address", ["web1", "büro.example", "203.0.113.10", "2001:db8::1", "::1", "fe80::1%eth0"])
+def test_names_and_addresses_of_both_kinds(address: str) -> None:
+    assert resolve(Login("web1", address)).address == address
+
+
 def test_jump_hosts_in_order_with_their_own_ssh_config(home: Path) -> None:
     config(home, "Host b\n HostName bastion.example\n User jump\n Port 2200\n ProxyJump c\nHost target\n ProxyJump b\n")
     me = getpass.getuser()

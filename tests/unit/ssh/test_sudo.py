@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from provision.errors import ConfigError, Refused
+from provision.transport import ssh
 
 if TYPE_CHECKING:
     from tests.unit.ssh.conftest import Connect, Server
@@ -55,6 +56,17 @@ def test_what_sudo_complains_of_is_explained(
         connect(user="deploy", become_password=password).root_stream("cat").receive()
     assert hint in caught.value.hint
     assert caught.value.log == (complaint,)
+
+
+def test_a_sudo_that_asks_for_something_else_gets_nothing(
+    server: Server, connect: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ssh, "SUDO_TIMEOUT", 0.3)
+    server.env["CODE"] = "Verification code: "
+    with pytest.raises(Refused, match="for something else than a password") as caught:
+        connect(user="deploy", become_password=server.secret).root_stream("cat")
+    assert caught.value.log == ("Verification code: ",)
+    assert (tmp_path / "asked").read_text() == ""
 
 
 def test_sudo_that_would_ask_is_told_apart_without_waiting(connect: Connect) -> None:
