@@ -12,7 +12,7 @@ from typing import ClassVar, Literal
 from provision.errors import Refused
 from provision.resources.base import Diff, Facts, Property, Read, Shell, State, Step
 from provision.resources.programs import program
-from provision.resources.release import release_id
+from provision.resources.release import check_name, release_id
 from provision.shell import Sh, sh
 from provision.source import SourceTree
 
@@ -26,6 +26,7 @@ _PYTHONS: Mapping[str, str] = {
 }
 """The minor version of python3 by VERSION_CODENAME: the host may have none installed yet."""
 
+_ENTRYPOINT = re.compile(r"\w+(?:\.\w+)*:\w+(?:\(\))?")
 _CLAUSE = re.compile(r"\s*(~=|===?|!=|<=?|>=?)\s*(\d+)(?:\.(\d+))?(?:\.(\d+|\*))?\s*")
 
 
@@ -48,6 +49,11 @@ class Recipe:
     """The interpreter's path on the host."""
     run_command: str = ""
     """A program of the venv and its words, in place of ``fastapi run``; it must take --host, --port and --workers."""
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        if not _ENTRYPOINT.fullmatch(self.entrypoint):
+            raise ValueError(f"entrypoint is package.module:variable, not {self.entrypoint!r}")
 
     @property
     def dependencies(self) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -59,10 +60,15 @@ class Deployment(Recipe):
     """Deploy also what was rolled back."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.workers != "auto" and not (self.workers.isdecimal() and int(self.workers) > 0):
             raise ValueError(f"workers is auto or a number above 0, not {self.workers!r}")
         if not 1024 <= self.port <= 65533:
             raise ValueError(f"port {self.port} is not between 1024 and 65533 (the app is not root, and takes three)")
+        if not re.fullmatch(r"(?:/\S*)?", self.health_path):
+            raise ValueError(f"health_path begins with / and holds no space, not {self.health_path!r}")
+        if not re.fullmatch(r"[^\s/]+", self.host):
+            raise ValueError(f"host is a name, not {self.host!r}")
 
     def reads(self) -> Iterable[Read]:
         """What serves, and whether it is as it was deployed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
@@ -28,6 +29,9 @@ class Release:
     """The app's name."""
     src: SourceTree
 
+    def __post_init__(self) -> None:
+        check_name(self.name)
+
     def reads(self) -> Iterable[Read]:
         """Who owns the name, and which releases are there."""
         return [self._read]
@@ -50,6 +54,12 @@ class Release:
             )
         script = program("state.sh", "release.sh", NAME=self.name, RELEASE=release_id(self.src))
         return [Step(script, title=f"unpack release {release_id(self.src)}", files={"release.tar": self.src.archive})]
+
+
+def check_name(name: str) -> None:
+    """Raise ValueError unless ``app-NAME`` can be a user, a unit and a folder on every host."""
+    if not re.fullmatch(r"[a-z0-9](?:[a-z0-9-]{0,22}[a-z0-9])?", name):
+        raise ValueError(f"an app's name is 1 to 24 of a-z, 0-9 and - (not first or last), not {name!r}")
 
 
 def release_id(src: SourceTree) -> str:

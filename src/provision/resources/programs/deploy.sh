@@ -55,7 +55,7 @@ choose_input() {
 
 refuse_rolled_back() {
 	[ -z "$ROLLBACK" ] && [ "$RETRY" = no ] || return 0
-	[ "$(cat "$home/rolled-back" 2>/dev/null)" = "$(setting digest)" ] || return 0
+	grep -qsx "$(setting digest)" "$home/rolled-back" || return 0
 	stop_here "this deployment of $NAME was rolled back; change it, or say app_retry=true to try it again"
 }
 
@@ -163,7 +163,7 @@ deploy() {
 finish() {
 	date -u +%Y-%m-%dT%H:%M:%SZ | put "$record/deployed" 0600 root:root
 	if [ -n "$ROLLBACK" ]; then
-		value "$now/meta" digest | put "$home/rolled-back" 0600 root:root
+		value "$now/meta" digest >>"$home/rolled-back"
 	else
 		rm -f -- "$home/rolled-back"
 	fi

@@ -12,7 +12,6 @@ observe() {
 	printf '%s\n' "slot=$slot" "deployment=${record##*/}" "digest=$(value "$record/meta" digest)" \
 		"port=$(value "$record/meta" port)" "workers=$(value "$record/meta" workers)" \
 		"memory_per_worker=$(cat "$record/memory_per_worker" 2>/dev/null)" \
-		"rolled_back=$(cat "$home/rolled-back" 2>/dev/null)" \
 		"intact=$(yes_if intact "$slot")" "enabled=$(yes_if enabled)" \
 		"running=$(yes_if running "$slot")" "leftover=$(yes_if leftover "$slot")"
 }

@@ -60,8 +60,8 @@ write_slot() { # SLOT
 
 # A slot starts at boot if the link names it; the link can be renamed at any time, so both are enabled.
 enable_slots() {
-	for unit in "$units/app-$NAME@blue.service" "$units/app-$NAME@green.service"; do
-		[ ! -e "$unit" ] || systemctl --quiet enable "${unit##*/}"
+	for file in "$units/app-$NAME@blue.service" "$units/app-$NAME@green.service"; do
+		[ ! -e "$file" ] || systemctl --quiet enable "${file##*/}"
 	done
 }
 

@@ -51,8 +51,8 @@ intact() { # SLOT
 
 # Every slot that has a unit starts at boot; its conditions choose which.
 enabled() {
-	for unit in "$units/app-$NAME@blue.service" "$units/app-$NAME@green.service"; do
-		if [ -e "$unit" ] && [ ! -L "$units/multi-user.target.wants/${unit##*/}" ]; then
+	for file in "$units/app-$NAME@blue.service" "$units/app-$NAME@green.service"; do
+		if [ -e "$file" ] && [ ! -L "$units/multi-user.target.wants/${file##*/}" ]; then
 			return 1
 		fi
 	done
