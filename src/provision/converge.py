@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from provision import diffs, plan, script
-from provision.errors import ConnectionLost, Interrupted, NotConverged, ProvisionError, Refused, StepFailed
+from provision.errors import ConnectionLost, HostError, Interrupted, NotConverged, ProvisionError, Refused, StepFailed
 from provision.events import (
     Emit,
     HandlerVerdict,
@@ -85,10 +86,19 @@ class Host:
         self.observed = Observed()
         self._play, self._session, self._emit = play, session, emit
         self._selected, self._diff, self._audit = selected, diff, dict(audit or {})
+        self._applied: _Application | None = None
+
+    @property
+    def running(self) -> Step | None:
+        """The step that runs on the host now. Safe to ask from another thread."""
+        return self._applied.running if self._applied else None
 
     def survey(self) -> None:
         """One trip for facts and all reads; a second one only if a task's identity uses a fact."""
-        self._emit(Phase(self.name, "survey" if not self.tally.changed else "prove"))
+        self._emit(Phase(self.name, "survey"))
+        self._observe()
+
+    def _observe(self) -> None:
         reads = self._play.reads() | {STAMP_READ}
         self.observed = self._read(reads)
         _refuse_unmanageable(self.observed.facts)
@@ -141,7 +151,7 @@ class Host:
     def apply(self, planned: Plan) -> None:
         """One trip: the steps in order, up to the first that fails."""
         self._emit(Phase(self.name, "apply"))
-        applied = _Application(self.name, planned.items, self._emit)
+        self._applied = applied = _Application(self.name, planned.items, self._emit)
         self._session.trip(script.apply(applied.steps, audit=self._audit), applied)
         self.tally.changed_tasks |= {f"{item.role}/{item.name}" for item in applied.finished}
         self.tally.changed = len(self.tally.changed_tasks)
@@ -154,9 +164,10 @@ class Host:
         """Survey again; what still differs gets another round, up to ROUNDS in all."""
         for round_ in range(1, ROUNDS + 1):
             self._emit(Phase(self.name, "prove"))
-            self.survey()
+            self._observe()
             left = self.plan(stage)
             if not left.items:
+                self.tally.unknown = 0
                 return
             if round_ == ROUNDS:
                 raise NotConverged(
@@ -175,6 +186,7 @@ class _Application:
         self._owners: list[tuple[Item, Step]] = [(item, step) for item in items for step in item.steps]
         self.steps = [step for _, step in self._owners]
         self.finished: list[Item] = []
+        self.running: Step | None = None
         self._log = ""
         self._began = time.monotonic()
         self._current: Item | None = None
@@ -185,19 +197,25 @@ class _Application:
         """Take one frame of runner.sh."""
         if frame.verb not in {"start", "output", "status"}:
             return
-        item, step = self._owners[int(frame.words[1]) - 1]
-        if frame.verb == "start" and item is not self._current:
-            self._current, self._log, self._began = item, "", time.monotonic()
-            self._emit(TaskStarted(self._host, item.role, item.name))
+        numbers = [int(word) for word in frame.words[1:] if re.fullmatch("[0-9]{1,9}", word)]
+        if len(numbers) != (2 if frame.verb == "status" else 1) or not 1 <= numbers[0] <= len(self._owners):
+            raise HostError(f"the host reports what it was not asked to do: {' '.join(frame.words)[:60]!r}")
+        item, step = self._owners[numbers[0] - 1]
+        if frame.verb == "start":
+            self.running = step
+            if item is not self._current:
+                self._current, self._log, self._began = item, "", time.monotonic()
+                self._emit(TaskStarted(self._host, item.role, item.name))
         elif frame.verb == "output":
             text = frame.body.decode("utf-8", "replace")
             self._log = (self._log + text)[-64 * 1024 :]
             self._emit(TaskOutput(self._host, item.name, text))
         elif frame.verb == "status":
-            self._status(item, step, int(frame.words[2]))
+            self._status(item, step, numbers[1])
 
     def _status(self, item: Item, step: Step, status: int) -> None:
         self._done += 1
+        self.running = None
         seconds = time.monotonic() - self._began
         if status:
             log = self._log.splitlines()[-LOG_LINES:]
@@ -212,7 +230,12 @@ class _Application:
         if self._failure is not None:
             raise self._failure
         if self._done < len(self.steps):
-            raise Interrupted("stopped before the next step, as asked")
+            raise stopped()
+
+
+def stopped() -> Interrupted:
+    """What ends a host once the user has asked to stop."""
+    return Interrupted("stopped as asked, between two steps", hint="run again: it goes on from there")
 
 
 def _say(resource: Resource, name: str, readings: Mapping[Read, Reading]) -> list[str]:

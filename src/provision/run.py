@@ -7,13 +7,13 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from provision import __version__
-from provision.converge import Host, Tally, describe
+from provision.converge import Host, Tally, describe, stopped
 from provision.errors import Interrupted, Locked, ProvisionError, Unreachable
 from provision.events import Emit, HostFinished, HostNotReached, Notice, Phase
 from provision.fleet import Fleet
@@ -22,8 +22,11 @@ from provision.plan import Plan, Selection
 from provision.playbook import HostPlay
 from provision.resources.task import Task
 from provision.transport.protocol import Connection, Login
-from provision.transport.session import Session, stop_request
+from provision.transport.session import Session
 from provision.yamlfile import Node
+
+ABORT_GRACE = 10.0
+"""Seconds for steps that a second Ctrl-C ends to tidy up after themselves, before nobody listens to them any more."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ class Run:
     """One `up` or `plan`. Making it validates everything a user wrote; nothing is sent before ``execute``."""
 
     def __init__(self, inventory: Path, options: Options, emit: Emit, connect: Callable[[Login], Connection]) -> None:
-        self._options, self._emit, self._connect = options, emit, connect
+        self.options, self.emit, self._connect = options, emit, connect
         self._stopping = threading.Event()
         loaded = Inventory.load(inventory)
         for note in loaded.notes:
@@ -72,16 +75,6 @@ class Run:
         fleet.ensure_roles(options.roles, [play for play, _ in plays])
         self._workers = [_Worker(play, login, self) for play, login in plays]
 
-    @property
-    def options(self) -> Options:
-        """What was asked for."""
-        return self._options
-
-    @property
-    def emit(self) -> Emit:
-        """Where events go."""
-        return self._emit
-
     def connect(self, login: Login) -> Connection:
         """A connection, unless the run is stopping."""
         self.ensure_going()
@@ -90,24 +83,30 @@ class Run:
     def ensure_going(self) -> None:
         """Raise Interrupted once the user has asked to stop."""
         if self._stopping.is_set():
-            raise Interrupted("stopped before the next step, as asked")
+            raise stopped()
 
     def stop(self) -> None:
         """Let running steps complete and start no further one. Safe to call from another thread."""
         self._stopping.set()
         for worker in self._workers:
-            worker.request_stop()
+            worker.stop()
 
     def abort(self) -> None:
-        """Stop waiting for running steps; where a step says how, end it."""
-        self.stop()
+        """End the running steps that say how, and wait for no other. Safe to call from another thread."""
+        self._stopping.set()
+        ending = [worker for worker in self._workers if worker.end_step()]
         for worker in self._workers:
-            worker.abort()
+            if worker not in ending:
+                worker.give_up()
+        deadline = time.monotonic() + ABORT_GRACE
+        for worker in ending:
+            worker.over.wait(max(0.0, deadline - time.monotonic()))
+            worker.give_up()
 
     def execute(self) -> Outcome:
         """Run on all hosts and wait for them."""
         rolling = [worker for worker in self._workers if worker.rolls]
-        in_turn = len(rolling) > 1 and not self._options.check
+        in_turn = len(rolling) > 1 and not self.options.check
         try:
             self._each(self._workers, lambda worker: worker.first(in_turn=in_turn))
             if in_turn:
@@ -121,22 +120,19 @@ class Run:
     def _each(self, workers: Sequence[_Worker], work: Callable[[_Worker], None]) -> None:
         if not workers:
             return
-        with ThreadPoolExecutor(min(len(workers), self._options.forks), thread_name_prefix="host") as pool:
+        with ThreadPoolExecutor(min(len(workers), self.options.forks), thread_name_prefix="host") as pool:
             list(pool.map(work, workers))
 
     def _roll(self, waiting: Sequence[_Worker]) -> None:
         """First one host, the canary, then the others; a failure leaves the rest as they are."""
-        for batch in _batches(waiting):
-            failed = [worker.name for worker in self._workers if worker.failed]
+        for batch in (waiting[:1], waiting[1:]):
+            # What failed before the roll says nothing of the release.
+            failed = [worker.name for worker in waiting if worker.failed]
             if failed:
                 for worker in batch:
                     worker.leave(f"{failed[0]} failed; this host keeps what it serves")
             else:
                 self._each(batch, lambda worker: worker.second())
-
-
-def _batches(waiting: Sequence[_Worker]) -> Iterable[Sequence[_Worker]]:
-    return [batch for batch in (waiting[:1], waiting[1:]) if batch]
 
 
 class _Worker:
@@ -148,17 +144,18 @@ class _Worker:
         self.pending = False
         self.waiting = False
         self.rolls = bool(play.rolling)
+        self.over = threading.Event()
         self._play, self._login, self._run = play, login, run
         self._connection: Connection | None = None
         self._session: Session | None = None
         self._host: Host | None = None
+        self._given_up: Interrupted | None = None
         self._began = 0.0
-        self._tally = Tally()
 
     @property
     def failed(self) -> bool:
-        """Did this host end with an error?"""
-        return self.result is not None and self.result.error is not None
+        """Did this host end with an error of its own?"""
+        return self.result is not None and not isinstance(self.result.error, Interrupted | None)
 
     def first(self, *, in_turn: bool) -> None:
         """Connect, survey, plan, and apply all that need not wait for its turn."""
@@ -172,12 +169,13 @@ class _Worker:
     def leave(self, reason: str) -> None:
         """End without the rolling roles."""
         self._run.emit(HostNotReached(self.name, reason))
-        self._finish(None)
+        self.close()
 
     def _first(self, *, in_turn: bool) -> None:
         options = self._run.options
         self._run.emit(Phase(self.name, "connect"))
         self._connection = self._run.connect(self._login)
+        self._run.ensure_going()
         self._session = Session(self._connection, holder="" if options.check else _holder(options.command))
         selection = Selection(frozenset(options.tags), frozenset(options.skip_tags), frozenset(options.roles))
         self._host = host = Host(
@@ -198,16 +196,15 @@ class _Worker:
                 host.tally.changed = len(whole.items)
             self._finish(None)
             return
-        if not in_turn:
-            self._apply(host, whole)
-            self._prove(host)
-            return
-        self._apply(host, host.plan(self._in_first_stage))
-        self.waiting = bool(host.plan(self._in_second_stage).items)
-        if self.waiting:
-            self._run.emit(Phase(self.name, "wait"))
+        if in_turn:
+            self._apply(host, host.plan(lambda task: not self._in_second_stage(task)))
+            self.waiting = bool(host.plan(self._in_second_stage).items)
+            if self.waiting:
+                self._run.emit(Phase(self.name, "wait"))
+                return
         else:
-            self._prove(host)
+            self._apply(host, whole)
+        self._prove(host)
 
     def _second(self) -> None:
         assert self._host is not None
@@ -216,9 +213,6 @@ class _Worker:
 
     def _in_second_stage(self, task: Task) -> bool:
         return task.role in self._play.rolling
-
-    def _in_first_stage(self, task: Task) -> bool:
-        return not self._in_second_stage(task)
 
     def _apply(self, host: Host, planned: Plan) -> None:
         if planned.items:
@@ -234,11 +228,11 @@ class _Worker:
         try:
             work()
         except Exception as error:
-            self._finish(describe(error))
+            self._finish(self._given_up or describe(error))
 
     def _finish(self, error: ProvisionError | None) -> None:
         host = self._host
-        tally = host.tally if host else self._tally
+        tally = host.tally if host else Tally()
         if host is not None and error is None:
             for text in host.notices():
                 self._run.emit(Notice(self.name, text))
@@ -247,7 +241,7 @@ class _Worker:
             self.name,
             ok=tally.ok,
             changed=tally.changed,
-            failed=int(error is not None and not lost),
+            failed=int(error is not None and not lost and not isinstance(error, Interrupted)),
             unreachable=int(lost),
             trips=self._session.trips if self._session else 0,
             seconds=time.monotonic() - self._began,
@@ -259,25 +253,34 @@ class _Worker:
         self._run.emit(self.result)
         self.close()
 
-    def request_stop(self) -> None:
-        """Touch the stop file through a second channel; where there is none, end the session."""
-        session, connection = self._session, self._connection
-        if session is None or connection is None or self.result is not None:
-            return
-        try:
-            stream = connection.root_stream(stop_request(session.folder))
-            stream.receive()
-            stream.close()
-        except ProvisionError:
-            session.close()
+    def stop(self) -> None:
+        """Ask the host to start no further step."""
+        if self._session is not None and not self.over.is_set():
+            self._session.stop()
 
-    def abort(self) -> None:
-        """End what the running step started, then the session."""
-        if self._session is not None and self.result is None:
-            self._session.close()
+    def end_step(self) -> bool:
+        """End the running step, if it says how."""
+        step = self._host.running if self._host else None
+        if self._session is None or step is None or step.abort is None:
+            return False
+        self._given_up = Interrupted("the running step was ended, as asked", hint="run again: it goes on from there")
+        self._session.abort(step.abort)
+        return True
+
+    def give_up(self) -> None:
+        """Listen to the host no longer. A running step completes there by itself, and holds the lock until then."""
+        if self._session is None or self.over.is_set():
+            return
+        busy = bool(self._host and self._host.running)
+        self._given_up = Interrupted(
+            "given up, as asked" + ("; the running step completes by itself, no further one is started" * busy),
+            hint="run again: it goes on from there" + (", once that step has completed" * busy),
+        )
+        self._session.close()
 
     def close(self) -> None:
         """Close session and connection."""
+        self.over.set()
         if self._session is not None:
             self._session.close()
         if self._connection is not None:

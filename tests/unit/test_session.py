@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-import signal
-import threading
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,7 @@ from provision.resources.base import Step
 from provision.shell import Sh, sh
 from provision.transport.frames import Frame
 from provision.transport.local import LocalConnection
-from provision.transport.session import Session, stop_request
+from provision.transport.session import Session
 
 SHELLS = ("dash", "bash")
 
@@ -115,37 +117,39 @@ def test_a_cut_payload_runs_nothing(connection: LocalConnection, tmp_path: Path)
     eventually(lambda: not any((tmp_path / "run").glob("run.*")))
 
 
+CONTROLLER = """
+import sys
+from provision import script
+from provision.resources.base import Step
+from provision.shell import sh
+from provision.transport.local import LocalConnection
+from provision.transport.session import Session
+
+base, begun, gate, completed, next = sys.argv[1:]
+wait = sh("touch {}; until [ -e {} ]; do sleep 0.02; done; touch {}", begun, gate, completed)
+session = Session(LocalConnection(), holder="first", base=base)
+session.trip(script.apply([Step(wait), Step(sh("touch {}", next))], audit={}), lambda frame: None)
+"""
+
+
 def test_a_killed_controller_leaves_the_running_step_to_complete(tmp_path: Path) -> None:
     """The line ends in the middle of a step: it completes, the next never starts, then the lock is free."""
-    base, gate = str(tmp_path / "run"), tmp_path / "gate"
-    os.mkfifo(gate)
-    connection = LocalConnection()
-    session = Session(connection, holder="first", base=base)
-    steps = [
-        Step(sh("touch {}; read -r _ <{}; touch {}", str(tmp_path / "begun"), str(gate), str(tmp_path / "completed"))),
-        Step(sh("touch {}", str(tmp_path / "next"))),
-    ]
-    caught: list[BaseException] = []
-    thread = threading.Thread(target=lambda: _trip(session, steps, caught))
-    thread.start()
-    eventually((tmp_path / "begun").exists)
-    os.kill(connection.streams[0].pid, signal.SIGKILL)
-    # The step holds the lock as long as it runs.
-    with Session(LocalConnection(), holder="second", base=base) as second, pytest.raises(Locked, match="first"):
-        apply(second, Step(Sh("true")))
-    gate.write_text("go\n")
-    eventually((tmp_path / "completed").exists)
-    eventually(lambda: _locks(base))
-    assert not (tmp_path / "next").exists()
-    thread.join()
-    session.close()
-
-
-def _trip(session: Session, steps: list[Step], caught: list[BaseException]) -> None:
+    base, begun, gate, completed, next_ = (tmp_path / name for name in ("run", "begun", "gate", "completed", "next"))
+    with subprocess.Popen([sys.executable, "-c", CONTROLLER, base, begun, gate, completed, next_]) as controller:
+        try:
+            eventually(begun.exists)
+        finally:
+            controller.kill()
     try:
-        session.trip(script.apply(steps, audit={}), lambda frame: None)
-    except (ConnectionLost, OSError, ValueError) as error:
-        caught.append(error)
+        # The step holds the lock as long as it runs.
+        assert not _locks(str(base))
+        assert not completed.exists()
+    finally:
+        gate.touch()
+    eventually(lambda: _locks(str(base)))
+    assert completed.exists()
+    assert not next_.exists()
+    assert [path.name for path in base.iterdir()] == ["lock"]
 
 
 def _locks(base: str) -> bool:
@@ -157,17 +161,57 @@ def _locks(base: str) -> bool:
     return True
 
 
-def test_a_stop_file_ends_the_run_before_the_next_step(connection: LocalConnection, tmp_path: Path) -> None:
+@contextmanager
+def long_step(session: Session, folder: Path) -> Iterator[tuple[Path, list[Frame]]]:
+    """A trip of two steps, of which the first goes on until there is the file that this gives; the second says so."""
+    begun, gate = folder / "begun", folder / "gate"
+    steps = [
+        Step(sh("touch {}; until [ -e {} ]; do sleep 0.02; done; echo first", str(begun), str(gate))),
+        Step(Sh("echo second")),
+    ]
+    with ThreadPoolExecutor() as pool:
+        trip = pool.submit(apply, session, *steps)
+        frames: list[Frame] = []
+        try:
+            eventually(begun.exists)
+            yield gate, frames
+        finally:
+            gate.touch()
+            frames += trip.result()
+
+
+def test_a_stop_leaves_the_running_step_to_complete(connection: LocalConnection, tmp_path: Path) -> None:
     with Session(connection, holder="test", base=str(tmp_path / "run")) as session:
-        apply(session, Step(Sh("true")))
-        frames = apply(session, Step(stop_request(session.folder)), Step(Sh("echo never")))
-    assert statuses(frames) == [("1", "0")]
+        with long_step(session, tmp_path) as (_, frames):
+            session.stop()
+            eventually(Path(session.folder, "stop").exists)
+        assert statuses(frames) == [("1", "0")]
+        assert output(frames) == b"first\n"
+        # Between two trips, too, and for good.
+        assert statuses(apply(session, Step(Sh("echo never")))) == []
+
+
+def test_an_abort_runs_beside_the_step(connection: LocalConnection, tmp_path: Path) -> None:
+    with Session(connection, holder="test", base=str(tmp_path / "run")) as session:
+        with long_step(session, tmp_path) as (gate, frames):
+            session.abort(sh("touch {}", str(gate)))
+            eventually(gate.exists)
+        assert statuses(frames) == [("1", "0"), ("2", "0")]
+
+
+def test_an_abort_that_comes_too_late_does_nothing(connection: LocalConnection, tmp_path: Path) -> None:
+    with Session(connection, holder="test", base=str(tmp_path / "run")) as session:
+        session.abort(sh("touch {}", str(tmp_path / "late")))
+        assert statuses(apply(session, Step(Sh("true")))) == [("1", "0")]
+    assert not (tmp_path / "late").exists()
 
 
 def test_an_early_end_is_never_success(connection: LocalConnection, tmp_path: Path) -> None:
-    with Session(connection, holder="test", base=str(tmp_path / "run")) as session:
-        with pytest.raises(ConnectionLost, match="before its last frame"):
-            session.trip({"main": b"kill -KILL $PPID"}, lambda frame: None)
+    with (
+        Session(connection, holder="test", base=str(tmp_path / "run")) as session,
+        pytest.raises(ConnectionLost, match="before its last frame"),
+    ):
+        session.trip({"main": b"kill -KILL $PPID"}, lambda frame: None)
 
 
 def test_a_silent_line_frees_the_lock(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 #   an empty line              a heartbeat
 #   put ID SIZE                SIZE bytes follow; they are appended to the payload of trip ID
 #   trip ID                    unpack the payload of ID and run its file "main"
+#   stop                       start no further step
+#   abort SIZE                 a script of SIZE bytes follows; it ends the running step, where there is one
 # session.py sets before it: nonce, base (a folder in /run), holder (empty = take no lock), patience (seconds).
 # Nothing but frames goes to standard output; a frame that cannot be written ends the shell.
 
@@ -90,6 +92,13 @@ drive() {
 			sh "$here/main"
 			[ ! -e "$run/dead" ] || exit 1
 			rm -rf "${run:?}/$2"
+			;;
+		stop)
+			: >"$run/stop"
+			;;
+		abort)
+			# The step it was meant for has ended meanwhile.
+			head -c "$2" <&3 >/dev/null || exit 1
 			;;
 		esac
 	done

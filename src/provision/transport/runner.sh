@@ -7,11 +7,19 @@ frame() {
 	printf '\n@%s %s\n' "$nonce" "$*" || exit 141
 }
 
-# During a trip nobody else reads the line: heartbeats are taken here, and its end is seen here.
+# During a trip nobody else reads the line: heartbeats and requests are taken here, and its end is seen here.
 listen() {
 	exec 9<&-
-	while IFS= read -r _; do
+	while IFS= read -r request; do
 		read -r uptime _ </proc/uptime && printf '%s\n' "${uptime%.*}" >"$run/beat"
+		case $request in
+		stop) : >"$run/stop" ;;
+		abort*)
+			head -c "${request#* }" >"$here/abort.sh" || break
+			# Beside the listener: `systemctl stop` may take longer than the patience for heartbeats.
+			sh -eu "$here/abort.sh" </dev/null >/dev/null 2>&1 3<&- &
+			;;
+		esac
 	done <&3
 	: >"$run/dead"
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import secrets
@@ -10,7 +11,7 @@ import threading
 from collections.abc import Callable, Mapping
 from importlib import resources
 
-from provision.errors import ConnectionLost, Locked
+from provision.errors import ConnectionLost, Locked, ProvisionError
 from provision.shell import Sh, sh
 from provision.transport.frames import Frame, FrameReader
 from provision.transport.protocol import Connection, Stream
@@ -65,6 +66,15 @@ class Session:
         self._closed.set()
         self._stream.close()
 
+    def stop(self) -> None:
+        """Let the running step complete and start no further one. Safe to call during a trip; never raises."""
+        self._tell(b"stop\n")
+
+    def abort(self, script: Sh) -> None:
+        """Run ``script`` on the host beside the running step, to end it. Safe to call during a trip; never raises."""
+        data = f"{script}\n".encode()
+        self._tell(f"abort {len(data)}\n".encode() + data)
+
     def stop_beating(self) -> None:
         """Send no more heartbeats, as a line that died silently; the host gives the session up."""
         self._closed.set()
@@ -93,7 +103,10 @@ class Session:
                 if frame.verb == "over":
                     return
                 if frame.verb == "locked":
-                    raise Locked(f"another run holds this host: {frame.body.decode('utf-8', 'replace').strip()}")
+                    raise Locked(
+                        f"another run holds this host: {frame.body.decode('utf-8', 'replace').strip()}",
+                        hint="let it end, then run again; `provision plan` needs no lock",
+                    )
                 if frame.verb == "session":
                     self.folder = frame.words[1]
                 else:
@@ -107,6 +120,11 @@ class Session:
             hint="what the host did last is unknown; run again: it reads the host anew and goes on from there",
         )
 
+    def _tell(self, data: bytes) -> None:
+        # A line that is gone stops the host's steps by itself.
+        with contextlib.suppress(ProvisionError):
+            self._send(data)
+
     def _send(self, data: bytes) -> None:
         with self._sending:
             self._stream.send(data)
@@ -115,7 +133,7 @@ class Session:
         while not self._closed.wait(interval):
             try:
                 self._send(b"\n")
-            except ConnectionLost:
+            except ProvisionError:
                 return
 
 
@@ -131,8 +149,3 @@ def pack(files: Mapping[str, bytes]) -> bytes:
             member.size, member.mode = len(data), 0o600
             archive.addfile(member, io.BytesIO(data))
     return buffer.getvalue()
-
-
-def stop_request(folder: str) -> Sh:
-    """What a second channel runs to stop a run before its next step."""
-    return sh(": >{}", f"{folder}/stop")
