@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 from functools import partial
-from typing import IO
+from typing import IO, Any
 
 import paramiko
 from fabric import Config, Connection
@@ -90,8 +90,8 @@ class _Verification(paramiko.MissingHostKeyPolicy):
         self._policy.check(shown, settings.known_hosts, strict=settings.strict, login=settings.command)
 
 
-def _transport(settings: Settings, sock: socket.socket, disabled_algorithms: None) -> paramiko.Transport:
-    transport = paramiko.Transport(sock, disabled_algorithms=disabled_algorithms)
+def _transport(settings: Settings, sock: socket.socket, **options: Any) -> paramiko.Transport:
+    transport = paramiko.Transport(sock, **options)
     transport.handshake_timeout = settings.timeout
     known = settings.known_hosts.algorithms(settings.host_key_name)
     if "ssh-rsa" in known:

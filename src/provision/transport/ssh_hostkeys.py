@@ -83,9 +83,7 @@ class HostKeyPolicy:
                 return
             if not self._accepts(key, strict):
                 authority = known.authority(key.host)
-                unused = (
-                    f" (the @cert-authority line {authority.file}:{authority.line} is not used)" if authority else ""
-                )
+                unused = f" (@cert-authority is not used: {authority.file}:{authority.line})" if authority else ""
                 raise HostKeyError(
                     f"the host key of {key.host} is unknown: {key}{unused}",
                     hint=f"compare the fingerprint with the host's own and run `{login or 'ssh ' + key.host}` once, "
