@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
 
 from provision.environment import environment_text
 from provision.errors import Refused
@@ -180,12 +179,14 @@ def identity_of(url: str) -> str:
     >>> identity_of("postgresql+psycopg://notes:secret@db.example.com/notes?sslmode=require")
     'postgresql://notes@db.example.com/notes'
     """
-    parts = urlsplit(url)
-    engine = parts.scheme.partition("+")[0]
-    if not parts.hostname or engine == "sqlite":
+    # Not urlsplit: passwords hold unescaped slashes, and half of one would then pass for a path.
+    engine, _, rest = url.partition("://")
+    login, _, place = rest.rpartition("@")
+    engine, place = engine.partition("+")[0], place.partition("?")[0]
+    if engine == "sqlite" or not place:
         return ""
-    user = f"{parts.username}@" if parts.username else ""
-    return f"{engine}://{user}{parts.netloc.rpartition('@')[2]}{parts.path}"
+    user = login.partition(":")[0]
+    return f"{engine}://{user}@{place}" if user else f"{engine}://{place}"
 
 
 def rollback(name: str, number: str = "previous") -> Step:
