@@ -28,7 +28,9 @@ def missing_settings(error: BaseException) -> list[str]:
     if len(words) == 3 and words[2].startswith(" is missing"):  # starlette.config
         return [words[1]]
     frames = traceback.extract_tb(error.__traceback__)
-    return [str(error.args[0])] if frames and frames[-1].filename == os.__file__ else []
+    # Not os.__file__: the module is frozen since 3.11.
+    lookup = type(os.environ).__getitem__.__code__.co_filename
+    return [str(error.args[0])] if frames and frames[-1].filename == lookup else []
 
 
 def _variable(title: str, name: str) -> str:
@@ -53,6 +55,13 @@ def import_app(target: str) -> BaseException | None:
     return None
 
 
+def print_error(error: BaseException) -> None:
+    """A traceback of the app's own frames, short enough to be seen whole."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename]
+    print("".join(traceback.format_list(frames[1:][-6:])), end="")
+    print("".join(traceback.format_exception_only(type(error), error)), end="")
+
+
 def main() -> int:
     """Import, and once more with each missing setting filled in, so that one run names them all."""
     # The first entry is this program's folder; `fastapi run` has the working folder there.
@@ -71,7 +80,7 @@ def main() -> int:
         return FATAL
     if error is None:
         return 0
-    traceback.print_exception(type(error), error, error.__traceback__, limit=-6, chain=False, file=sys.stdout)
+    print_error(error)
     if isinstance(error, (ImportError, SyntaxError, NameError)):
         return FATAL
     if isinstance(error, AttributeError) and error.__traceback__ and error.__traceback__.tb_next is None:
