@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 
@@ -17,9 +17,9 @@ class Login:
     port: int | None = None
     user: str | None = None
     key_files: tuple[str, ...] = ()
-    password: str | None = None
+    password: str | None = field(default=None, repr=False)
     """``ansible_password``; keys and the agent are tried first."""
-    become_password: str | None = None
+    become_password: str | None = field(default=None, repr=False)
     """For sudo where it asks; None = sudo must not ask."""
     known_hosts: str | None = None
     """A file used instead of ~/.ssh/known_hosts."""
@@ -55,7 +55,8 @@ class Connection(Protocol):
     def root_stream(self, command: str) -> Stream:
         """Run ``command``, one line of POSIX sh without single quotes, as root: through sudo where the login is not.
 
-        Raises Unreachable or one of its kinds; Refused where sudo is missing or not allowed.
+        May be called again for a second process beside the first. Raises Unreachable or one of its kinds, where
+        MaxSessions forbids a second one too; Refused where sudo is missing or not allowed.
         """
         ...
 
