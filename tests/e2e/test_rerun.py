@@ -1,0 +1,156 @@
+"""A second `provision up`: it changes what differs, and where nothing does it leaves the host alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import testinfra.host
+from tests.e2e.cli import DOMAIN, Site, wait_for
+
+from provision.lab.lab import Lab
+from provision.lab.provider import Host
+
+TRIES = 5
+"""Kills until one has fallen between repair and handler."""
+
+
+@pytest.fixture(scope="module")
+def deployed(
+    lab: Lab,
+    host: Host,
+    inspect: Callable[[Host], testinfra.host.Host],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Site:
+    """The example app on this module's host."""
+    return Site(tmp_path_factory.mktemp("site"), host, lab.root(host), inspect(host))
+
+
+@pytest.fixture
+def site(deployed: Site) -> Site:
+    """The same, converged, whatever the test before left."""
+    deployed.up()
+    return deployed
+
+
+def caddyfile(site: Site) -> Path:
+    return site.root / "etc/caddy/Caddyfile"
+
+
+def last_reload(site: Site) -> str:
+    """When and as which process Caddy was last told to reload."""
+    return site.show("caddy.service", "ExecReload")
+
+
+def test_nothing_to_do_writes_nothing(site: Site) -> None:
+    site.health()
+    before = site.listing()
+    assert {"/etc/caddy/Caddyfile", "/srv/notes/active", "/var/lib/app-notes/notes.db", "/tmp"} <= set(before)
+
+    again = site.up()
+
+    assert (again.settled, again.changed) == ((0, 1), [])
+    assert site.listing() == before
+
+
+def test_one_line_of_the_app_changes_the_app_alone(site: Site) -> None:
+    version, slot = site.health()["version"], site.slot
+    site.edit("notes/__init__.py", f'"{version}"', f'"{version}.1"')
+
+    result = site.up()
+
+    assert result.changed == ["app : Ship the release", "app : Build the app", "app : Deploy"]
+    assert (site.health()["version"], site.slot != slot) == (f"{version}.1", True)
+    assert site.up().settled == (0, 1)
+
+
+def test_the_environment_changes_the_deployment_alone(site: Site) -> None:
+    site.set(app_env={"APP_TITLE": '50 % off "quoted" $HOME `x` \\n it\'s', "OTHER": [1, "two"]})
+
+    result = site.up()
+
+    assert result.changed == ["app : Deploy"]
+    assert "<h1>50 % off &#34;quoted&#34; $HOME `x` \\n it&#39;s</h1>" in site.curl(f"https://{DOMAIN}/").stdout
+    assert site.up().settled == (0, 1)
+
+
+def test_a_caddyfile_edited_by_hand_is_repaired_and_restarts(site: Site) -> None:
+    wanted, started = caddyfile(site).read_text(), site.show("caddy.service", "InvocationID")
+    caddyfile(site).write_text(f"{wanted}\n# by hand\n")
+
+    result = site.up()
+
+    assert result.changed == ["caddy : Configure Caddy", "caddy : restart caddy"]
+    assert caddyfile(site).read_text() == wanted
+    assert site.show("caddy.service", "InvocationID") != started
+    assert site.health()["status"] == "ok"
+
+
+def test_a_site_edited_by_hand_is_repaired_and_reloaded(site: Site) -> None:
+    file = site.root / "etc/caddy/sites/notes.caddy"
+    wanted, started, reloaded = file.read_text(), site.show("caddy.service", "InvocationID"), last_reload(site)
+    file.write_text(f"{wanted}\n# by hand\n")
+
+    result = site.up()
+
+    assert result.changed == ["app : Give the app its site", "caddy : reload caddy"]
+    assert file.read_text() == wanted
+    assert last_reload(site) != reloaded
+    assert site.show("caddy.service", "InvocationID") == started
+
+
+def test_a_unit_edited_by_hand_is_put_right_by_a_new_deployment(site: Site) -> None:
+    """In the other slot: no file of the one that serves is ever written."""
+    slot = site.slot
+    file = site.root / f"etc/systemd/system/{slot}"
+    file.write_text(file.read_text().replace("Restart=always", "Restart=no"))
+
+    result = site.up()
+
+    assert result.changed == ["app : Deploy"]
+    assert site.slot != slot
+    assert site.view.service(site.slot).systemd_properties["Restart"] == "always"
+    assert not site.view.service(slot).is_running
+    assert site.up().settled == (0, 1)
+
+
+def test_a_stopped_service_is_started(site: Site) -> None:
+    site.view.check_output("systemctl stop caddy.service %s", site.slot)
+
+    result = site.up()
+
+    assert result.changed == ["caddy : Start Caddy", "app : Deploy"]
+    assert site.health()["status"] == "ok"
+
+
+def test_a_run_killed_before_the_handler_leaves_the_handler_due(site: Site) -> None:
+    wanted = caddyfile(site).read_text()
+    for _ in range(TRIES):
+        started = site.show("caddy.service", "InvocationID")
+        caddyfile(site).write_text(f"{wanted}\n# by hand\n")
+        kill_at_the_repair(site)
+        if caddyfile(site).read_text() == wanted and site.show("caddy.service", "InvocationID") == started:
+            break
+        site.up()
+    else:
+        pytest.fail(f"none of {TRIES} kills fell between repair and handler")
+
+    result = site.up()
+
+    assert result.changed == ["caddy : restart caddy"]
+    assert site.show("caddy.service", "InvocationID") != started
+    assert site.up().settled == (0, 1)
+
+
+def kill_at_the_repair(site: Site) -> None:
+    """SIGKILL the controller as soon as it says that the repair has begun; the step itself is left to complete."""
+    with site.start("up") as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            event = json.loads(line)
+            if event["event"] == "task_started" and event["task"] == "Configure Caddy":
+                process.kill()
+                break
+    wait_for("the lock", lambda: site.view.run("flock -n /run/provision/lock true").rc == 0)
