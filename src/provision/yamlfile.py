@@ -5,9 +5,8 @@ Parsed from libyaml's events, not by its composer, which overflows the C stack o
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeAlias
@@ -25,6 +24,7 @@ from yaml.events import (
 )
 
 from provision.errors import ConfigError, Position
+from provision.yaml_errors import position_at, split_lines, syntax_error
 
 MAX_DEPTH = 100
 """Levels of nesting; no configuration has more, and Python's own stack ends at about 300 of them."""
@@ -36,31 +36,8 @@ _TAG = "tag:yaml.org,2002:"
 _TYPED = {_TAG + name for name in ("null", "bool", "int", "float")}
 # Dates stay text, as do a plain `=` and a plain `<<` that is not a key.
 _TEXT = {_TAG + name for name in ("str", "timestamp", "value", "merge")}
-# libyaml counts these as ends of line, so its line numbers do too.
-_LINE_END = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
+_BOM = "\N{ZERO WIDTH NO-BREAK SPACE}"
 _NO_KEYS: Mapping[str, Position] = MappingProxyType({})
-
-_PLAIN_WORDS = {
-    "mapping values are not allowed in this context": (
-        "a ': ' that does not fit here",
-        "quote the value if the colon belongs to it; otherwise check the indentation",
-    ),
-    "did not find expected key": ("this line does not fit the mapping above it", "check its indentation"),
-    "did not find expected '-' indicator": ("this line does not fit the list above it", "check its indentation"),
-    "could not find expected ':'": ("a key without ':'", "write `key: value`"),
-    "found unexpected end of stream": ("this quote is never closed", "add the closing quote"),
-    "did not find expected ',' or ']'": ("this '[' is not closed, or a comma is missing", "check up to the ']'"),
-    "did not find expected ',' or '}'": ("this '{' is not closed, or a comma is missing", "check up to the '}'"),
-    "block sequence entries are not allowed in this context": (
-        "a list cannot start on the line of its key",
-        "put each `- item` on a line of its own",
-    ),
-    "found unknown escape character": (
-        "an unknown escape in double quotes",
-        "write the backslash twice, or use single quotes",
-    ),
-    "did not find expected node content": ("a value is missing here", "quote it if it begins with this character"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +52,8 @@ class Node:
     """The scalar was quoted or a block scalar."""
     keys: Mapping[str, Position] = field(default_factory=lambda: _NO_KEYS)
     """Of a mapping: where each key stands."""
+    key_position: Position | None = field(default=None, compare=False)
+    """Of a mapping's value: where its key stands."""
 
     def plain(self) -> Any:
         """The value without places, as nested dicts and lists."""
@@ -94,13 +73,14 @@ def load(path: Path) -> Node:
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
-        position = _position_at(data[: error.start].decode(), path)
+        position = position_at(data[: error.start].decode(), path)
         raise ConfigError("this is not UTF-8 text", position=position, hint="save the file as UTF-8") from error
     return parse(text, path)
 
 
 def parse(text: str, file: Path) -> Node:
     """Read the one document of ``text``; ``file`` is named in positions. Raises ConfigError."""
+    text = text.removeprefix(_BOM)
     if text.startswith("$ANSIBLE_VAULT;"):
         raise ConfigError(
             "files encrypted with ansible-vault are not supported yet",
@@ -110,13 +90,13 @@ def parse(text: str, file: Path) -> Node:
     try:
         return _Builder(text, file).document()
     except UnicodeEncodeError as error:
-        raise ConfigError("this is not UTF-8 text", position=_position_at(text[: error.start], file)) from error
+        raise ConfigError("this is not UTF-8 text", position=position_at(text[: error.start], file)) from error
     except yaml.reader.ReaderError as error:
-        position = _position_at(text[: text.find(chr(error.character))], file)
+        position = position_at(text[: text.find(chr(error.character))], file)
         message = f"a control character (U+{error.character:04X}) is not allowed in YAML"
         raise ConfigError(message, position=position, hint="remove it, or write an escape in double quotes") from error
     except yaml.MarkedYAMLError as error:
-        raise _syntax_error(error, text, file) from error
+        raise syntax_error(error, text, file) from error
 
 
 def from_plain(value: Any, position: Position) -> Node:
@@ -130,14 +110,13 @@ def from_plain(value: Any, position: Position) -> Node:
     return Node(value, position, text, quoted=isinstance(value, str))
 
 
-def excerpt(position: Position) -> str:
-    """The line of ``position`` and a caret under its column; empty when it cannot be shown."""
+def source_line(position: Position) -> str:
+    """The line of ``position`` as it stands in its file; empty when it cannot be shown."""
     try:
-        line = _LINE_END.split(position.file.read_text("utf-8"))[position.line - 1]
-    except (OSError, UnicodeDecodeError, IndexError):
+        text = position.file.read_text("utf-8", errors="replace").removeprefix(_BOM)
+        return split_lines(text)[position.line - 1]
+    except (OSError, IndexError):
         return ""
-    indent = "".join("\t" if char == "\t" else " " for char in line[: position.column - 1])
-    return f"{line}\n{indent}^"
 
 
 def describe(node: Node) -> str:
@@ -180,7 +159,8 @@ class _Builder:
     def _node(self, event: _Event) -> Node:
         if isinstance(event, AliasEvent):
             if event.anchor not in self._anchors:
-                raise self._error(event, f"the alias *{event.anchor} has no finished anchor &{event.anchor} above it")
+                message = f"the alias *{event.anchor} has no finished anchor &{event.anchor} above it"
+                raise self._error(event, message, "quote it if it is text")
             return self._anchors[event.anchor]
         if isinstance(event, ScalarEvent):
             node = self._scalar(event)
@@ -234,7 +214,7 @@ class _Builder:
                 first = keys[key].line
                 raise self._error(event, f"the key {key!r} is already in line {first}", "keep one of the two")
             keys[key] = position
-            value[key] = self._node(self._next())
+            value[key] = replace(self._node(self._next()), key_position=position)
         # Merged keys come first, as in PyYAML: the order of hosts depends on it.
         return Node(merged | value, self._position(start), keys=merged_keys | keys)
 
@@ -260,32 +240,3 @@ class _Builder:
             return self._error(event, f"the tag {event.tag} is not supported yet", hint)
         shown = "!!" + event.tag.removeprefix(_TAG) if event.tag.startswith(_TAG) else event.tag
         return self._error(event, f"the tag {shown} is not known", "remove the tag")
-
-
-def _position_at(before: str, file: Path) -> Position:
-    lines = _LINE_END.split(before)
-    return Position(file, len(lines), len(lines[-1]) + 1)
-
-
-def _syntax_error(error: yaml.MarkedYAMLError, text: str, file: Path) -> ConfigError:
-    """Say in plain words what libyaml found."""
-    problem, mark = error.problem or "", error.problem_mark
-    unclosed = problem.startswith(("could not find expected ':'", "found unexpected end", "did not find expected ','"))
-    if mark is None or (unclosed and error.context_mark is not None):
-        mark = error.context_mark
-    if mark is None:
-        return ConfigError(f"not valid YAML: {problem}", position=Position(file, 1, 1))
-    lines = _LINE_END.split(text)
-    line = lines[mark.line] if mark.line < len(lines) else ""
-    indent = line[: len(line) - len(line.lstrip())]
-    if "\t" in indent or line[mark.column : mark.column + 1] == "\t":
-        column = line.index("\t") if "\t" in indent else mark.column
-        return ConfigError(
-            "a tab: YAML indents with spaces",
-            position=Position(file, mark.line + 1, column + 1),
-            hint="replace it with spaces",
-        )
-    message, hint = _PLAIN_WORDS.get(problem, (f"not valid YAML: {problem}", ""))
-    if problem == "found character that cannot start any token":
-        message, hint = f"a value cannot begin with {line[mark.column]}", "put it in quotes"
-    return ConfigError(message, position=Position(file, mark.line + 1, mark.column + 1), hint=hint)

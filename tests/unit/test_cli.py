@@ -223,7 +223,7 @@ def test_an_unforeseen_error_is_one_block_and_a_file(folder: Path, monkeypatch: 
     assert result.stderr == (
         "internal error: RuntimeError: impossible\n"
         "  This is a bug in provision, not in what you wrote.\n"
-        f"  hint: please report it, with {file}; running the same command again is safe\n"
+        f"  hint: please report it, with {file.relative_to(folder)}; running the same command again is safe\n"
     )
     assert "Traceback" in file.read_text()
     assert file.stat().st_mode & 0o777 == 0o600

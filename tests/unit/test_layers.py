@@ -26,7 +26,7 @@ LAYERS = (
     ("source", "archive", "listing", "project", "entrypoint", "environment"),
     ("transport",),
     # The words that the engine, the kinds and the templates share; they import no other part.
-    ("resources.base", "resources.task", "resources.fields", "events", "yamlfile", "nearest"),
+    ("resources.base", "resources.task", "resources.fields", "events", "yamlfile", "yaml_errors", "nearest"),
     ("shell", "errors", ""),
 )
 """From top to bottom; the longest name that fits a module says where it lies. Neighbours may import each other."""

@@ -40,9 +40,9 @@ def test_a_tab_keeps_the_caret_in_its_column(tmp_path: Path) -> None:
 
 
 def test_a_line_that_cannot_be_shown_is_left_out(tmp_path: Path) -> None:
-    """The position stays: `--set` has no file."""
+    """`--set` has no file."""
     error = ConfigError("not a number", position=Position(Path("--set app_workers"), 1, 1))
-    assert text(error_block(error)) == "--set app_workers:1:1: error: not a number"
+    assert text(error_block(error)) == "--set app_workers: error: not a number"
 
 
 def test_prose_is_wrapped_and_commands_are_not() -> None:

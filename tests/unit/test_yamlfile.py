@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provision.errors import ConfigError, Position
-from provision.yamlfile import MAX_DEPTH, Node, describe, excerpt, from_plain, load, parse
+from provision.yamlfile import MAX_DEPTH, Node, describe, from_plain, load, parse, source_line
 
 FILE = Path("vars.yml")
 
@@ -141,14 +141,15 @@ def test_values_and_keys_have_their_places() -> None:
     assert other.value["b"].value[1].position == Position(FILE, 3, 24)
 
 
-def test_an_excerpt_shows_the_line_and_a_caret(tmp_path: Path) -> None:
+def test_the_line_of_a_position(tmp_path: Path) -> None:
     file = tmp_path / "vars.yml"
-    file.write_bytes("a: 1\r\n\tb: größe\r\n".encode())
-    assert excerpt(Position(file, 2, 5)) == "\tb: größe\n\t   ^"
-    assert excerpt(Position(file, 9, 1)) == ""
-    assert excerpt(Position(tmp_path / "none", 1, 1)) == ""
-    file.write_bytes(b"\xff")
-    assert excerpt(Position(file, 1, 1)) == ""
+    file.write_bytes("\ufeffa: 1\r\n\tb: größe\r\n".encode())
+    assert source_line(Position(file, 1, 1)) == "a: 1"
+    assert source_line(Position(file, 2, 5)) == "\tb: größe"
+    assert source_line(Position(file, 9, 1)) == ""
+    assert source_line(Position(tmp_path / "none", 1, 1)) == ""
+    file.write_bytes(b"a\xffb")
+    assert source_line(Position(file, 1, 1)) == "a\N{REPLACEMENT CHARACTER}b"
 
 
 def test_lines_are_counted_as_libyaml_counts_them(tmp_path: Path) -> None:
@@ -157,7 +158,7 @@ def test_lines_are_counted_as_libyaml_counts_them(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load(file)
     assert caught.value.position is not None
-    assert excerpt(caught.value.position) == "b: @\n   ^"
+    assert source_line(caught.value.position) == "b: @"
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
