@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from provision import coerce
-from provision.errors import ConfigError
+from provision.errors import ConfigError, Position
 from provision.nearest import did_you_mean
 from provision.yamlfile import Node
 
@@ -77,14 +77,18 @@ def check_names(
         if any(name.startswith(f"{other}_") for other in others if len(other) > len(role)):
             continue
         hint = did_you_mean(name, {*arguments, *known}, f"Its variables: {', '.join(arguments)}.")
-        raise ConfigError(f"the role {role} has no variable {name}", position=node.position, hint=hint)
+        raise ConfigError(
+            f"the role {role} has no variable {name}", position=node.key_position or node.position, hint=hint
+        )
 
 
-def check_required(role: str, arguments: Mapping[str, Argument], known: Mapping[str, Node]) -> None:
-    """Refuse a required variable that nothing sets, or sets to nothing."""
+def check_required(
+    role: str, arguments: Mapping[str, Argument], known: Mapping[str, Node], place: Position | None = None
+) -> None:
+    """Refuse a required variable that nothing sets, or sets to nothing; ``place`` is where the role was asked for."""
     for name, argument in arguments.items():
         if argument.required and (name not in known or known[name].value is None):
-            position = known[name].position if name in known else None
+            position = known[name].position if name in known else place
             hint = f"{argument.description} Set it in the inventory.".strip()
             raise ConfigError(f"the role {role} needs the variable {name}", position=position, hint=hint)
 

@@ -75,7 +75,7 @@ def items(node: Node, what: str) -> list[Node]:
     if isinstance(node.value, list):
         return node.value
     if node.value is None or isinstance(node.value, dict):
-        raise wrong(what, "a list", node)
+        raise wrong(what, "a list", node, "Write [ONE, TWO], or each item after a dash on a line of its own.")
     if "," in node.text:
         raise wrong(what, "a list", node, f"Write [{', '.join(part.strip() for part in node.text.split(','))}].")
     return [node]
@@ -84,7 +84,7 @@ def items(node: Node, what: str) -> list[Node]:
 def mapping(node: Node, what: str) -> dict[str, Node]:
     """A mapping."""
     if not isinstance(node.value, dict):
-        raise wrong(what, "a mapping", node)
+        raise wrong(what, "a mapping", node, "Write one `name: value` per line, indented and without dashes.")
     return node.value
 
 

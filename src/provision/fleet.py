@@ -13,6 +13,7 @@ from provision.playbook import HostPlay
 from provision.resources.kinds import KINDS
 from provision.role import SHIPPED, Role, load_role, modules
 from provision.source import Sources
+from provision.template_errors import UndefinedVariable
 from provision.templating import Templates
 from provision.transport.protocol import Login
 from provision.yamlfile import Node, from_plain
@@ -55,13 +56,20 @@ class Fleet:
             folder=self._folder,
             sources=self._apps,
         )
-        play.check()
+        try:
+            play.check()
+        except UndefinedVariable as error:
+            # Another host of the same role may well define it.
+            message = f"{error.message} on {host.name}"
+            raise ConfigError(message, position=error.position, hint=error.hint) from error
         return play
 
     def _host_roles(self, variables: Mapping[str, Node]) -> list[Role]:
         if "roles" not in variables:
             return [self._role(name, None) for name in DEFAULT_ROLES]
         listed = self._templates.resolve(variables["roles"], self._templates.scope(variables))
+        if listed.value is None:
+            raise coerce.wrong("roles", "a list", listed, f"Write `roles: [{', '.join(DEFAULT_ROLES)}]`.")
         return [self._role(coerce.text(item, "a role"), item) for item in coerce.items(listed, "roles")]
 
     def _role(self, name: str, node: Node | None) -> Role:
@@ -75,4 +83,9 @@ class Fleet:
             name: self._templates.render(from_plain(value, variables[name].position), variables)
             for name, value in login_variables(host, self._extra).items()
         }
-        return login_from(host.name, rendered, self._folder)
+        try:
+            return login_from(host.name, rendered, self._folder)
+        except ConfigError as error:
+            names = [name for name in rendered if name in error.message.split()]
+            error.position = error.position or (variables[names[0]].position if names else None)
+            raise

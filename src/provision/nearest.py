@@ -12,7 +12,9 @@ def nearest(name: str, known: Iterable[str]) -> str:
     >>> nearest("app_wrokers", ["app_workers", "app_env"])
     'app_workers'
     """
-    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.65)
+    # Two letters that changed places count for more in a word of three.
+    cutoff = 0.75 if len(name) > 3 else 0.65
+    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)
     return matches[0] if matches else ""
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from provision import argument_specs, coerce
-from provision.errors import ConfigError
+from provision.errors import ConfigError, Position
 from provision.nearest import did_you_mean
 from provision.resources.base import Facts, Read, Resource, partial
 from provision.resources.task import Handler, Playbook, Task
@@ -120,13 +120,19 @@ class HostPlay:
             if role.arguments is not None:
                 others = [other.name for other in self._roles if other is not role]
                 argument_specs.check_names(role.name, role.arguments, self._defaults, self._given, others)
-                argument_specs.check_required(role.name, role.arguments, self._variables)
+                argument_specs.check_required(role.name, role.arguments, self._variables, self._place(role))
         scopes = [self._scope(facts) for facts in _PLACEHOLDERS]
         self._check_types(scopes)
         handlers = _on_any(scopes, self._handlers)
         for role, source in self._sources():
             self._check_syntax(source)
             _on_any(scopes, functools.partial(self._tasks, role, source, handlers))
+
+    def _place(self, role: Role) -> Position | None:
+        """Where the user asked for a role; None where it is one of the default roles."""
+        listed = self._given.get("roles")
+        items = listed.value if listed and isinstance(listed.value, list) else []
+        return next((item.position for item in items if item.text == role.name), listed.position if listed else None)
 
     def _sources(self) -> Iterator[tuple[Role, TaskSource]]:
         return ((role, source) for role in self._roles for source in role.tasks)

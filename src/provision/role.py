@@ -76,9 +76,8 @@ def _find(name: str, search: Sequence[Path], position: Position | None) -> Path:
         if (folder / name).is_dir():
             return folder / name
     known = sorted({entry.name for folder in search if folder.is_dir() for entry in folder.iterdir() if entry.is_dir()})
-    places = ", ".join(str(folder) for folder in search)
-    hint = did_you_mean(name, known, f"Roles: {', '.join(known)}." if known else "")
-    raise ConfigError(f"there is no role {name} in {places}", position=position, hint=hint)
+    hint = did_you_mean(name, known, f"Roles: {', '.join(known)}. Your own go into {search[0]}/.")
+    raise ConfigError(f"there is no role {name}", position=position, hint=hint)
 
 
 def _read(path: Path, folder: str, empty: Any = None) -> Node:

@@ -126,31 +126,40 @@ class Module:
 
     def identity(self, given: Mapping[str, Node], resolve: Callable[[Node], Node], files: Files) -> Resource:
         """An instance that has its IDENTITY alone, enough for ``reads``. Raises ConfigError or FactsNeeded."""
-        values = self._values({name: given[name] for name in self.kind.IDENTITY if name in given}, resolve, files)
+        own = {name: given[name] for name in self.kind.IDENTITY if name in given}
+        values = self._converted(own, {name: resolve(node) for name, node in own.items()}, files)
         return partial(self.kind, {name: values.get(name, self.options[name].default) for name in self.kind.IDENTITY})
 
     def build(
         self, given: Mapping[str, Node], resolve: Callable[[Node], Node], files: Files, position: Position
     ) -> Resource:
         """An instance of the kind from what :meth:`given` found. Raises ConfigError or FactsNeeded."""
-        values = self._values(given, resolve, files)
+        rendered = {name: resolve(node) for name, node in given.items()}
+        values = self._converted(given, rendered, files)
         self._refuse_missing(values, position)
         try:
             return self.kind(**values)
         except ValueError as error:
-            raise ConfigError(f"{self.name}: {error}", position=position) from error
+            # The first field that the kind names is the one to look at, wherever its value was written.
+            field = next((word for word in re.findall(r"\w+", str(error)) if word in rendered), "")
+            subject = _variable(given[field]) if field else ""
+            place = rendered[field].position if field else position
+            raise ConfigError(f"{subject or self.name}: {error}", position=place) from error
 
     def has_secret(self, given: Mapping[str, Node]) -> bool:
         """Is a field among them that must not be shown?"""
         return any(self.options[name].no_log for name in given)
 
-    def _values(self, given: Mapping[str, Node], resolve: Callable[[Node], Node], files: Files) -> dict[str, Any]:
-        rendered = {name: resolve(node) for name, node in given.items()}
+    def _converted(self, given: Mapping[str, Node], rendered: Mapping[str, Node], files: Files) -> dict[str, Any]:
         return {
-            name: _convert(self.options[name].annotation, node, f"{name} of {self.name}", files)
+            name: _convert(self.options[name].annotation, node, self._subject(name, given[name]), files)
             for name, node in rendered.items()
             if node.value != OMIT
         }
+
+    def _subject(self, name: str, node: Node) -> str:
+        """What a message is about: the variable that the field is, or the field."""
+        return _variable(node) or f"{name} of {self.name}"
 
     def _refuse_missing(self, found: Mapping[str, object], position: Position) -> None:
         missing = [option.name for option in self.options.values() if option.required and option.name not in found]
@@ -174,6 +183,12 @@ class Module:
             position=arguments.position,
             hint=f"Write:\n{example}",
         )
+
+
+def _variable(node: Node) -> str:
+    """The name in a text that is wholly ``{{ name }}``, else empty."""
+    found = re.fullmatch(r"\{\{\s*([A-Za-z_]\w*)\s*\}\}", node.value) if isinstance(node.value, str) else None
+    return found[1] if found and found[1] != "item" else ""
 
 
 def _default(default: Any, factory: Any) -> Any:

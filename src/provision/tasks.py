@@ -64,7 +64,8 @@ def parse_handlers(node: Node) -> tuple[HandlerSource, ...]:
 
 def _entries(node: Node, what: str) -> list[Node]:
     if not isinstance(node.value, list):
-        raise ConfigError(f"a file of {what} is a list, not {describe(node)}", position=node.position)
+        hint = f"Begin each of the {what} with a dash: `- name: ...`."
+        raise ConfigError(f"a file of {what} is a list, not {describe(node)}", position=node.position, hint=hint)
     return node.value
 
 
@@ -114,9 +115,11 @@ def _module_key(node: Node, entry: Mapping[str, Node], keywords: frozenset[str],
     strange = [key for key in candidates if _short(key) not in {*kinds, *refusals.MODULES, "meta"}]
     if len(candidates) > 1:
         key = strange[0] if strange else candidates[1]
-        hint = did_you_mean(_short(key), {*keywords, *kinds}, "A task has one module.")
-        what = f"there is no keyword or module {key}" if strange else f"{candidates[0]} and {key} in one task"
-        raise ConfigError(what, position=node.keys[key], hint=hint if strange else "A task has one module.")
+        hint = "A task has one module; make two tasks of it."
+        what = f"{candidates[0]} and {key} in one task"
+        if strange:
+            what, hint = f"there is no keyword or module {key}", did_you_mean(_short(key), {*keywords, *kinds}, hint)
+        raise ConfigError(what, position=node.keys[key], hint=hint)
     return candidates[0]
 
 

@@ -13,9 +13,16 @@ from jinja2.utils import missing
 
 from provision.errors import ConfigError, Position
 from provision.nearest import did_you_mean
-from provision.yamlfile import Node
+from provision.yamlfile import Node, describe, from_plain
 
 _OPENING = re.compile(r"\{[{%]")
+_UNKNOWN_TAG = re.compile(r"Encountered unknown tag '(\w+)'")
+_INNERMOST = re.compile(r"innermost block that needs to be closed is '(\w+)'")
+_BLOCKS = ("if", "for", "set", "macro", "call", "filter", "raw", "with")
+_STATEMENTS = {"else": "if", "elif": "if", **{f"end{name}": name for name in _BLOCKS}, **dict.fromkeys(_BLOCKS, "")}
+"""The words after ``{%``, and for those that need one before them, which."""
+
+_PLAIN_TEXT = "Text that is not a template goes between {% raw %} and {% endraw %}."
 
 
 class UndefinedVariable(ConfigError):
@@ -31,7 +38,7 @@ class FactsNeeded(Exception):
 
 
 class MissingName(UndefinedError):
-    """What using an :class:`Absent` raises: the name, and the object that lacks it (None for a variable)."""
+    """What using an :class:`Absent` raises: the name, and the object that lacks it, Jinja's ``missing`` for none."""
 
     def __init__(self, name: str, owner: Any) -> None:
         super().__init__(name)
@@ -55,8 +62,7 @@ class Absent(StrictUndefined):
         self.because = because
 
     def _failure(self, _message: str) -> Exception:
-        owner = None if self._undefined_obj is missing else self._undefined_obj
-        return self.because or MissingName(str(self._undefined_name), owner)
+        return self.because or MissingName(str(self._undefined_name), self._undefined_obj)
 
     def __getattr__(self, name: str) -> Absent:
         if name.startswith("__"):
@@ -68,22 +74,63 @@ class Absent(StrictUndefined):
 
 
 def syntax_error(error: TemplateSyntaxError, node: Node, *, expression: bool) -> ConfigError:
-    """What Jinja cannot parse."""
-    hint = "" if expression else "Text that is not a template goes between {% raw %} and {% endraw %}."
+    """What Jinja cannot parse, in plain words where it is one of the usual slips."""
     problem = (error.message or "cannot be parsed").rstrip(".")
-    position = node.position if expression else position_of_line(node, error.lineno)
-    return ConfigError(f"Jinja: {problem}", position=position, hint=hint)
+    if problem.endswith("got '='"):
+        place = node.position if expression else position_of_line(node, error.lineno)
+        return ConfigError("a single = compares nothing", position=place, hint="Write ==.")
+    if expression:
+        problem = problem.replace("'end of print statement'", "end of condition")
+        return ConfigError(f"Jinja: {problem}", position=node.position)
+    text, position = str(node.value), position_of_line(node, error.lineno)
+    inner = _INNERMOST.search(problem)
+    if found := _UNKNOWN_TAG.match(problem):
+        message, hint = _misplaced(found[1], inner[1] if inner else "")
+    elif inner:
+        position = _position(node, _unclosed(text, inner[1]), _OPENING)
+        message, hint = f"this {{% {inner[1]} %}} is never closed", f"Write {{% end{inner[1]} %}}."
+    elif problem.startswith("unexpected end of template"):
+        start, end = ("{%", "%}") if "statement block" in problem else ("{{", "}}")
+        message, hint = f"this {start} is never closed", f"Write {end} after it. {_PLAIN_TEXT}"
+    elif problem == "unexpected '}'":
+        message, hint = "this {{ is closed by one }", f"Write }}}}. {_PLAIN_TEXT}"
+    elif re.search(r"\{\{[^}]*\{\{", text):
+        message, hint = "{{ inside of {{ }}", "Inside {{ }} a variable stands by its bare name."
+    else:
+        problem = problem.replace("'end of print statement'", "}}").replace("'end of statement block'", "%}")
+        message, hint = f"Jinja: {problem}", _PLAIN_TEXT
+    return ConfigError(message, position=position, hint=hint)
+
+
+def _misplaced(tag: str, inner: str) -> tuple[str, str]:
+    """Message and hint for a ``{% tag %}`` that Jinja has not, or not inside of ``{% inner %}``."""
+    if tag not in _STATEMENTS:
+        return f"there is no {{% {tag} %}} in Jinja", did_you_mean(tag, _STATEMENTS, _PLAIN_TEXT)
+    if inner:
+        return f"{{% {tag} %}} before {{% {inner} %}} is closed", f"Write {{% end{inner} %}} first."
+    return f"{{% {tag} %}} without a beginning", f"Write {{% {_STATEMENTS[tag]} %}} before it, or remove it."
+
+
+def _unclosed(text: str, tag: str) -> int:
+    """The offset of the innermost ``{% tag`` without its end."""
+    opened: list[int] = []
+    for found in re.finditer(rf"\{{%[-+]?\s*(end)?{tag}\b", text):
+        if not found[1]:
+            opened.append(found.start())
+        elif opened:
+            opened.pop()
+    return opened[-1] if opened else 0
 
 
 def undefined(error: MissingName, node: Node, known: Iterable[str], line: int) -> UndefinedVariable:
     """A variable that is not defined, or an object without that key."""
     start = _line_start(node, line)
-    if error.owner is None:
+    if error.owner is missing:
         position = position_of(node, error.name, start)
-        hint = did_you_mean(error.name, known, "Set it in the inventory, or in the role's defaults/main.yml.")
-        return UndefinedVariable(f"the variable {error.name} is not defined", position=position, hint=hint)
+        message = f"the variable {error.name} is not defined"
+        return UndefinedVariable(message, position=position, hint=_where_to_define(error.name, known))
     keys = [str(key) for key in error.owner] if isinstance(error.owner, dict) else []
-    owner = "this mapping" if isinstance(error.owner, dict) else f"a value of type {type(error.owner).__name__}"
+    owner = "this mapping" if keys else describe(from_plain(error.owner, node.position))
     position = _position(node, start, re.compile(rf"(?<=[.'\"\[]){re.escape(error.name)}(?!\w)"))
     hint = f"Its keys: {', '.join(keys)}." if keys else ""
     return UndefinedVariable(
@@ -91,9 +138,18 @@ def undefined(error: MissingName, node: Node, known: Iterable[str], line: int) -
     )
 
 
+def _where_to_define(name: str, known: Iterable[str]) -> str:
+    if name == "item":
+        return "Only a task with `loop:` has an item."
+    own = [other for other in known if other.startswith("ansible_") == name.startswith("ansible_")]
+    return did_you_mean(name, own, "Set it in the inventory, or in the role's defaults/main.yml.")
+
+
 def failed(error: Exception, node: Node, line: int) -> ConfigError:
     """An expression that Python could not compute."""
-    reason = f"{type(error).__name__}: {error}" if isinstance(error, KeyError | RecursionError) else str(error)
+    named = isinstance(error, KeyError | RecursionError) or not str(error)
+    reason = f"{type(error).__name__}: {error}".removesuffix(": ") if named else str(error)
+    reason = re.sub(r"\bdo_(\w+)\(\)", r"the filter \1", reason)  # Jinja's functions are named so
     return ConfigError(f"this cannot be computed: {reason}", position=position_of_line(node, line))
 
 
@@ -154,7 +210,7 @@ def _inside(text: str, offset: int) -> bool:
 
 def _in_file(start: Position, pattern: re.Pattern[str], wanted: int) -> Position:
     try:
-        lines = start.file.read_text("utf-8").split("\n")[start.line - 1 :]
+        lines = start.file.read_text("utf-8-sig").split("\n")[start.line - 1 :]
     except (OSError, UnicodeDecodeError):
         return start
     # The opening quote is no part of the value, where a name at its start stands after nothing.

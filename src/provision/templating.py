@@ -45,6 +45,8 @@ class _Compiled:
     """It sets ``result`` instead of writing text."""
     name: str = ""
     """It is this variable and nothing else."""
+    uses: tuple[str, ...] = ()
+    """The names in it, in their order."""
 
 
 class Templates:
@@ -81,9 +83,6 @@ class Templates:
             return all(self.evaluate(condition, scope) for condition in node.value)
         value = node.value
         if isinstance(value, str):
-            if "{{" in value or "{%" in value:
-                hint = "Write the bare expression, without {{ }}."
-                raise ConfigError("a condition is already an expression", position=node.position, hint=hint)
             value = self._run(self._compile(node, expression=True), node, scope)
         if isinstance(value, bool):
             return value
@@ -148,19 +147,23 @@ class Templates:
     def _parse(self, text: str, node: Node, *, expression: bool, native: bool) -> _Compiled:
         try:
             if expression:
+                if "{{" in text or "{%" in text:
+                    hint = "Write the bare expression, without {{ }}."
+                    raise ConfigError("a condition is already an expression", position=node.position, hint=hint)
                 text = "{{ " + text + "\n}}"
             elif native and "\\" in text:
                 text = self._literal_backslashes(text)
             tree = self._environment.parse(text)
             self._refuse(tree, node)
+            uses = tuple(name.name for name in tree.find_all(nodes.Name) if name.ctx == "load")
             whole = _whole_expression(tree) if native else None
             if whole is None:
-                return _Compiled(self._environment.from_string(tree))
+                return _Compiled(self._environment.from_string(tree), uses=uses)
             body: list[nodes.Node] = [nodes.Assign(nodes.Name("result", "store", lineno=1), whole, lineno=1)]
             template = self._environment.from_string(nodes.Template(body, lineno=1))
         except TemplateSyntaxError as error:
             raise template_errors.syntax_error(error, node, expression=expression) from error
-        return _Compiled(template, native=True, name=whole.name if isinstance(whole, nodes.Name) else "")
+        return _Compiled(template, True, whole.name if isinstance(whole, nodes.Name) else "", uses)
 
     def _literal_backslashes(self, text: str) -> str:
         r"""YAML has its own escapes, so those of Jinja are off within {{ }}, as in Ansible: '\1' is a group."""
@@ -194,7 +197,12 @@ class Templates:
         try:
             text = "".join(template.root_render_func(context))
             return plain(context.vars["result"]) if compiled.native else text
-        except (ConfigError, FactsNeeded):
+        except FactsNeeded:
+            raise
+        except ConfigError as error:
+            if error.position is None:  # a filter knows a value, not where it was written
+                written = (scope.node(name).position for name in compiled.uses if scope.is_variable(name))
+                error.position = next(written, node.position)
             raise
         except MissingName as error:
             line = template_errors.line_of(error, template)

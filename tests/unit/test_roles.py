@@ -81,6 +81,7 @@ class Release(Kind):
 
 MODULES = modules({"copy": Copy, "release": Release, "template": Template, "service": Service, "systemd": Service})
 HANDLER = "- name: restart shop\n  service: {name: shop, state: restarted}\n"
+MAPPING = "Write one `name: value` per line, indented and without dashes."
 DEBIAN = Facts(distribution="Debian", distribution_release="bookworm", hostname="web1", processor_vcpus=4)
 
 
@@ -157,8 +158,8 @@ def test_specs_may_lie_in_meta_main(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "message", "hint"),
     [
-        ("shpo", "there is no role shpo in {root}/roles, {root}/shipped", "Did you mean shop?"),
-        ("zzzzzz", "there is no role zzzzzz in {root}/roles, {root}/shipped", "Roles: python, shop."),
+        ("shpo", "there is no role shpo", "Did you mean shop?"),
+        ("zzzzzz", "there is no role zzzzzz", "Roles: python, shop. Your own go into {root}/roles/."),
         ("../x", "a role is given by its name, not by a path: ../x", "Put the role into roles/ beside the inventory."),
         (
             "hollow",
@@ -174,19 +175,24 @@ def test_a_role_that_cannot_be_loaded(tmp_path: Path, name: str, message: str, h
         write(tmp_path, {"empty/hollow/README.md": ""})
         search = [tmp_path / "empty"]
     place = Position(Path("group_vars/all.yml"), 3, 4)
-    expected = ("group_vars/all.yml:3:4", message.format(root=tmp_path), hint)
+    expected = ("group_vars/all.yml:3:4", message.format(root=tmp_path), hint.format(root=tmp_path))
     assert failure(load_role, name, search, MODULES, place) == expected
 
 
 SOURCE_ERRORS = [
     # What stands in a task.
-    ("a: 1", "1:1", "a file of tasks is a list, not a mapping", ""),
-    ("- copy", "1:3", "a task must be a mapping, not 'copy'", ""),
+    ("a: 1", "1:1", "a file of tasks is a list, not a mapping", "Begin each of the tasks with a dash: `- name: ...`."),
+    ("- copy", "1:3", "a task must be a mapping, not 'copy'", MAPPING),
     ("- name: x", "1:3", "this task names no module", "Modules: copy, release, template, service, systemd."),
     ("- cpoy: {}", "1:3", "there is no module cpoy", "Did you mean copy?"),
     ("- zzz: {}", "1:3", "there is no module zzz", "Modules: copy, release, template, service, systemd."),
     ("- copy: {dest: /a}\n  notfy: x", "2:3", "there is no keyword or module notfy", "Did you mean notify?"),
-    ("- copy: {dest: /a}\n  service: {name: a}", "2:3", "copy and service in one task", "A task has one module."),
+    (
+        "- copy: {dest: /a}\n  service: {name: a}",
+        "2:3",
+        "copy and service in one task",
+        "A task has one module; make two tasks of it.",
+    ),
     ("- copy: {dset: /a}", "1:10", "copy has no field dset", "Did you mean dest?"),
     ("- copy:\n    mode: 0644", "1:3", "copy needs dest", ""),
     ("- meta: end_play", "1:9", "meta: end_play is not supported", "Only `meta: flush_handlers` is supported."),
@@ -614,13 +620,13 @@ argument_specs:
     [
         (
             "shop_key: a\nshop_wrokers: 4",
-            "2:15",
+            "2:1",
             "the role shop has no variable shop_wrokers",
             "Did you mean shop_workers?",
         ),
         (
             "shop_key: a\nshop_zzz: 4",
-            "2:11",
+            "2:1",
             "the role shop has no variable shop_zzz",
             "Its variables: shop_workers, shop_key.",
         ),

@@ -20,6 +20,7 @@ from provision.templating import OMIT
 from provision.yamlfile import Node, parse
 
 FILE = Path("task.yml")
+MAPPING = "Write one `name: value` per line, indented and without dashes."
 
 
 @dataclass(frozen=True)
@@ -186,16 +187,21 @@ REFUSED = [
     ("path: /a\ndepth: 1.5", "2:8", "depth of thing must be a whole number, not '1.5'", ""),
     ("path: /a\ndepth: yes", "2:8", "depth of thing must be a whole number, not 'yes'", ""),
     ("path: /a\ndepth: '1 2'", "2:8", "depth of thing must be a whole number, not '1 2'", ""),
-    ("path: /a\nenv: [A]", "2:6", "env of thing must be a mapping, not a list", ""),
+    ("path: /a\nenv: [A]", "2:6", "env of thing must be a mapping, not a list", MAPPING),
     ("path: /a\nlazy: no", "2:7", "lazy of thing must be one of True, maybe, not 'no'", ""),
     ("path: /a\nforce: maybe", "2:8", "force of thing must be true or false, not 'maybe'", ""),
     ("path: /a\nforce: 2", "2:8", "force of thing must be true or false, not '2'", ""),
     ("path: /a\nratio: half", "2:8", "ratio of thing must be a number, not 'half'", ""),
     ("path: /a\ngroups: a, b", "2:9", "groups of thing must be a list, not 'a, b'", "Write [a, b]."),
-    ("path: /a\ngroups: {a: 1}", "2:9", "groups of thing must be a list, not a mapping", ""),
+    (
+        "path: /a\ngroups: {a: 1}",
+        "2:9",
+        "groups of thing must be a list, not a mapping",
+        "Write [ONE, TWO], or each item after a dash on a line of its own.",
+    ),
     ("path: /a\ngroups: [a, [b]]", "2:13", "groups of thing must be text, not a list", ""),
     ("path: /a\nports: [80, http]", "2:13", "ports of thing must be a whole number, not 'http'", ""),
-    ("path: /a\nenvironment: [A]", "2:14", "environment of thing must be a mapping, not a list", ""),
+    ("path: /a\nenvironment: [A]", "2:14", "environment of thing must be a mapping, not a list", MAPPING),
     ("path: /a\nenvironment: {A: [1]}", "2:18", "A in environment of thing must be text, not a list", ""),
     ("path: /a\nmode: u=rw,g=r", "2:7", "mode of thing must be octal digits, not 'u=rw,g=r'", 'Write "0640".'),
     ("path: /a\nmode: a=rx,u=rwx", "2:7", "mode of thing must be octal digits, not 'a=rx,u=rwx'", 'Write "0755".'),
@@ -208,7 +214,7 @@ REFUSED = [
     ("path: /a\nmode: 0888", "2:7", "mode of thing must be octal digits such as 0644, not '0888'", ""),
     ("path: /a\nmode: 64", "2:7", "mode of thing must be octal digits such as 0644, not '64'", ""),
     ("path: /a\nmode: preserve", "2:7", "mode of thing must be octal digits such as 0644, not 'preserve'", ""),
-    ("path: /a\nstate: absent\nowner: x", "1:1", "thing: owner goes with state: present only", ""),
+    ("path: /a\nstate: absent\nowner: x", "3:8", "thing: owner goes with state: present only", ""),
     (
         "path=/a state='a b'",
         "1:1",
@@ -325,7 +331,7 @@ def test_a_variable_takes(name: str, written: str, value: object) -> None:
             "app_colours, item 2 must be one of red, blue, not 'bleu'",
             "Did you mean blue?",
         ),
-        ("app_env", "[A]", "1:1", "app_env must be a mapping, not a list", ""),
+        ("app_env", "[A]", "1:1", "app_env must be a mapping, not a list", MAPPING),
         ("app_site", "{port: 1, hots: a}", "1:11", "app_site has no key hots", "Did you mean host?"),
         ("app_site", "{host: a}", "1:1", "app_site needs the key port", ""),
         ("app_sites", "[{port: x}]", "1:9", "port of app_sites, item 1 must be a whole number, not 'x'", ""),

@@ -246,7 +246,7 @@ def test_conditions(text: str, expected: bool) -> None:
             "Write a comparison, `x is defined`, `x | length > 0` or `x | bool`.",
         ),
         ("'{{ debug }}'", "a condition is already an expression", "Write the bare expression, without {{ }}."),
-        ("port >", "Jinja: unexpected 'end of print statement'", ""),
+        ("port >", "Jinja: unexpected end of condition", ""),
         ("debgu", "the variable debgu is not defined", "Did you mean debug?"),
     ],
 )
@@ -274,7 +274,7 @@ ERRORS = [
     ),
     ("a: '{{ users.carl }}'", "1:14", "this mapping has no carl", "Its keys: ann, bob."),
     ("a: '{{ users[\"anm\"].shell }}'", "1:15", "this mapping has no anm", "Did you mean ann?"),
-    ("a: '{{ port.high }}'", "1:13", "a value of type int has no high", ""),
+    ("a: '{{ port.high }}'", "1:13", "a number has no high", ""),
     ("a: '{{ port | uper }}'", "1:15", "there is no filter uper", "Did you mean upper?"),
     (
         "a: '{{ port | password_hash }}'",
@@ -293,15 +293,55 @@ ERRORS = [
     (
         "a: 'x {{ port }'",
         "1:7",
-        "Jinja: unexpected '}'",
-        "Text that is not a template goes between {% raw %} and {% endraw %}.",
+        "this {{ is closed by one }",
+        "Write }}. Text that is not a template goes between {% raw %} and {% endraw %}.",
     ),
     (
         "a: |\n  {{ port }}\n  {% if port %}",
         "3:3",
-        "Jinja: Unexpected end of template. Jinja was looking for the following tags: 'elif' or 'else' or 'endif'."
-        " The innermost block that needs to be closed is 'if'",
+        "this {% if %} is never closed",
+        "Write {% endif %}.",
+    ),
+    (
+        "a: |\n  {% if port %}{% if name %}\n  {% endif %}{{ port }}\n  {{ name }}",
+        "2:3",
+        "this {% if %} is never closed",
+        "Write {% endif %}.",
+    ),
+    (
+        "a: '{{ port'",
+        "1:5",
+        "this {{ is never closed",
+        "Write }} after it. Text that is not a template goes between {% raw %} and {% endraw %}.",
+    ),
+    (
+        "a: '{% if port'",
+        "1:5",
+        "this {% is never closed",
+        "Write %} after it. Text that is not a template goes between {% raw %} and {% endraw %}.",
+    ),
+    (
+        "a: '{{ port | }}'",
+        "1:5",
+        "Jinja: expected token 'name', got }}",
         "Text that is not a template goes between {% raw %} and {% endraw %}.",
+    ),
+    ("a: '{{ {{ port }} }}'", "1:5", "{{ inside of {{ }}", "Inside {{ }} a variable stands by its bare name."),
+    ("a: 'x {% fro %}'", "1:7", "there is no {% fro %} in Jinja", "Did you mean for?"),
+    ("a: 'x {% endif %}'", "1:7", "{% endif %} without a beginning", "Write {% if %} before it, or remove it."),
+    (
+        "a: '{% if port %}{% for x in y %}{% endif %}'",
+        "1:5",
+        "{% endif %} before {% for %} is closed",
+        "Write {% endfor %} first.",
+    ),
+    ("a: '{{ item }}'", "1:8", "the variable item is not defined", "Only a task with `loop:` has an item."),
+    ("a: '{{ none.high }}'", "1:13", "nothing has no high", ""),
+    (
+        "a: '{{ name | replace(1) }}'",
+        "1:5",
+        "this cannot be computed: the filter replace missing 1 required positional argument: 'new'",
+        "",
     ),
     (
         "a: '{{ port + name }}'",
@@ -372,7 +412,7 @@ def test_a_circle_of_variables_is_named() -> None:
     [
         ("one\n{% if port %}\n{{ prot }}\n{% endif %}\n", "3:4", "the variable prot is not defined"),
         ("one\n{{ port }}\n{{ port | uper }}\n", "3:11", "there is no filter uper"),
-        ("one\n  {% fi %}\n", "2:3", "Jinja: Encountered unknown tag 'fi'"),
+        ("one\n  {% fi %}\n", "2:3", "there is no {% fi %} in Jinja"),
         (
             "one\n{{ port }}\n {{ port + name }}\n",
             "3:2",
