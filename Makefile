@@ -1,53 +1,71 @@
 # Debian 12 or later, as root: test hosts are containers of this machine. Every target installs what it needs.
-.PHONY: demo test check bench clean
+.PHONY: help demo test check bench docs clean
 
 PYTHON ?= python3
+# The lab of `make demo`: two demos at a time need two names.
+DEMO ?= demo
 BIN := .venv/bin
 SH_FILES := $(shell find src -name '*.sh')
 LAB_PACKAGES := mmdebstrap systemd-container iproute2 iptables openssh-client curl
 TEST_PACKAGES := $(LAB_PACKAGES) openssh-server shellcheck dash bash git procps
 
-demo: .venv/ready .venv/lab-packages ## A bare host in this machine, to HTTPS and back
-	@set -eu; name=notes.demo.internal; inventory=inventories/demo.yml; \
-	trap '$(BIN)/provision lab down --name demo' EXIT; \
-	run() { printf '\n\033[1m$$ %s\033[0m\n' "$$*"; "$$@"; }; \
-	$(BIN)/provision lab down --name demo; \
-	run $(BIN)/provision lab up --name demo --inventory $$inventory --var app_source=../tests/apps/notes \
-		--var caddy_domain=$$name --var caddy_source=distro --var caddy_tls=internal; \
-	run $(BIN)/provision lab ssh demo1 -- '! command -v python3 && echo "no Python on this host"'; \
-	run $(BIN)/provision up $$inventory; \
-	run $(BIN)/provision up $$inventory; \
-	address=$$($(BIN)/provision lab list | awk '$$1 == "demo1" { print $$2 }'); \
-	authority=$$(mktemp); \
-	$(BIN)/provision lab ssh demo1 -- cat /var/lib/caddy/.local/share/caddy/pki/authorities/local/root.crt \
-		>$$authority; \
-	run curl --silent --show-error --fail --cacert $$authority --resolve $$name:443:$$address https://$$name/health; \
-	rm -f $$authority; echo
+# Does nothing where all are there; says what it installs, and lets apt speak only when it fails.
+define apt
+@dpkg-query --show --showformat '$${db:Status-Status}\n' $(1) 2>&1 | grep -qvx installed || exit 0; \
+echo 'apt-get install $(1)'; export DEBIAN_FRONTEND=noninteractive; \
+apt-get update -qq && apt-get install -qq --no-install-recommends $(1) >/dev/null
+endef
 
-test: .venv/ready .venv/test-packages ## Everything, on real hosts too
+help: ## This list
+	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' Makefile
+
+demo: .venv/ready .venv/lab-packages ## A bare test host to HTTPS and back, in this machine
+	@set -eu; name=notes.$(DEMO).internal; inventory=inventories/$(DEMO).yml; \
+	exec 9>/run/provision-$(DEMO).lock; \
+	flock --nonblock 9 || { echo 'The lab $(DEMO) is in use by another `make demo`: make demo DEMO=other' >&2; exit 1; }; \
+	authority=$$(mktemp); \
+	trap 'rm -f "$$authority"; $(BIN)/provision lab down --name $(DEMO)' EXIT; \
+	run() { printf '\n\033[1m$$ %s\033[0m\n' "$$*"; "$$@"; }; \
+	$(BIN)/provision lab down --name $(DEMO); \
+	run $(BIN)/provision lab up --name $(DEMO) --inventory $$inventory --var app_source=../tests/apps/notes \
+		--var caddy_domain=$$name --var caddy_source=distro --var caddy_tls=internal; \
+	run $(BIN)/provision lab ssh $(DEMO)1 -- '! command -v python3 && echo "no Python on this host"'; \
+	run $(BIN)/provision up $$inventory; \
+	run $(BIN)/provision up $$inventory; \
+	address=$$($(BIN)/provision lab list | awk '$$1 == "$(DEMO)1" { print $$2 }'); \
+	$(BIN)/provision lab ssh $(DEMO)1 -- cat /var/lib/caddy/.local/share/caddy/pki/authorities/local/root.crt \
+		>"$$authority"; \
+	run curl --silent --show-error --fail --cacert "$$authority" --resolve $$name:443:$$address https://$$name/health; \
+	echo
+
+test: .venv/ready .venv/test-packages ## All tests, those on real hosts too
 	$(BIN)/pytest
 
-check: .venv/ready .venv/test-packages ## Style, types, shell, layers
+check: .venv/ready .venv/test-packages ## Style, types, shell, stale documents
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	shellcheck --shell=sh $(SH_FILES)
+	$(BIN)/python -m tests.documents --check
 
 bench: .venv/ready .venv/lab-packages ## Speed beside ssh and a hand-written script
 	$(BIN)/python -m tests.benchmarks
 
+docs: .venv/ready ## Write the generated parts of docs/
+	$(BIN)/python -m tests.documents
+
 .venv/ready: pyproject.toml
-	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || (apt-get update -q && apt-get install -y -q python3 python3-venv)
+	$(if $(shell $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || echo missing),$(call apt,python3 python3-venv))
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
 .venv/lab-packages: .venv/ready
-	@dpkg-query -W -f '' $(LAB_PACKAGES) 2>/dev/null || (apt-get update -q && apt-get install -y -q --no-install-recommends $(LAB_PACKAGES))
+	$(call apt,$(LAB_PACKAGES))
 	@touch $@
 
 .venv/test-packages: .venv/ready
-	@dpkg-query -W -f '' $(TEST_PACKAGES) 2>/dev/null || (apt-get update -q && apt-get install -y -q --no-install-recommends $(TEST_PACKAGES))
+	$(call apt,$(TEST_PACKAGES))
 	@touch $@
 
 clean: ## Forget the virtual environment and caches
