@@ -41,12 +41,20 @@ class Selection:
     def __contains__(self, task: Task) -> bool:
         if self.roles and task.role not in self.roles:
             return False
-        special = task.tags | ({"tagged"} if task.tags else {"untagged"}) | {"all"}
-        if self.skip_tags & special:
+        tags = task.tags or frozenset({"untagged"})
+        return self._wants(tags) and not self._skips(tags)
+
+    def _wants(self, tags: frozenset[str]) -> bool:
+        if "always" in tags or self.tags & tags:
+            return True
+        if "never" in tags:
             return False
-        if "never" in task.tags and not (self.tags & task.tags):
-            return False
-        return not self.tags or bool(self.tags & special) or "always" in task.tags
+        return not self.tags or "all" in self.tags or ("tagged" in self.tags and "untagged" not in tags)
+
+    def _skips(self, tags: frozenset[str]) -> bool:
+        if "all" in self.skip_tags:
+            return "always" not in tags or "always" in self.skip_tags
+        return bool(self.skip_tags & tags) or ("tagged" in self.skip_tags and "untagged" not in tags)
 
 
 @dataclass(frozen=True)
