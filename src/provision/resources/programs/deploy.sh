@@ -117,9 +117,11 @@ client() { # ARGUMENTS
 start_and_gate() {
 	unit=app-$NAME@$slot.service
 	say "starting $unit"
+	first=''
+	if [ -z "$active" ]; then first=yes; fi
 	systemctl start "$unit" 2>/dev/null || :
 	if ! found=$(client --port "$(port_of "$slot")" --unit "$unit" --workers "$(setting supervised)" \
-		--timeout "$(setting start_timeout)"); then
+		--timeout "$(setting start_timeout)" ${first:+--first}); then
 		explain "$unit" "$(port_of "$slot")"
 		stop_here "the new release does not serve: $found"
 	fi

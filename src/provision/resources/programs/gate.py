@@ -18,6 +18,10 @@ import time
 SETTLE = 6.5
 """Seconds without any fault after the first good answer; uvicorn looks after its workers every 5."""
 
+SETTLE_FIRST = 1.0
+"""The same where nothing served before, so nothing can be lost, and where every worker said that its startup is over:
+what takes a unit down seconds after its first answer is a worker that fails in its startup."""
+
 RESTARTS = 2
 """A second try is fair (two workers may race for one table), a third will not do better."""
 
@@ -90,6 +94,7 @@ class Watch:
         self.unit, self.workers = unit, workers
         self.restarts = int(unit_state(unit).get("NRestarts") or 0)
         self.pids: list[str] = []
+        self.started = 0
         self.seen: set[str] = set()
 
     def look(self) -> None:
@@ -114,6 +119,7 @@ class Watch:
         """A worker whose startup failed says so, while another may still answer."""
         words = ["journalctl", "-q", "-o", "cat", "-n", "2000", f"_SYSTEMD_INVOCATION_ID={invocation}"]
         log = subprocess.run(words, capture_output=True, text=True, errors="replace", check=False).stdout
+        self.started = log.count("Application startup complete")
         if "Application startup failed" in log:
             raise NotServing("the startup of a worker failed")
 
@@ -126,12 +132,18 @@ class Watch:
         return sum(sizes) // max(1, len(sizes)) // 1024
 
 
+def settling(options: argparse.Namespace, watch: Watch | None) -> float:
+    """Seconds that all must be well."""
+    if watch is None:
+        return 0.0
+    return SETTLE_FIRST if options.first and watch.started >= options.workers else SETTLE
+
+
 def wait(options: argparse.Namespace, watch: Watch | None) -> None:
     """Return once all was well for the settling time; the deadline is for the first good answer."""
     start = time.monotonic()
     deadline = start + options.timeout
     first: float | None = None
-    settle = SETTLE if watch else 0.0
     while True:
         try:
             if watch:
@@ -139,7 +151,7 @@ def wait(options: argparse.Namespace, watch: Watch | None) -> None:
             probe(options)
             if first is None:
                 first = time.monotonic()
-            if time.monotonic() - first >= settle:
+            if time.monotonic() - first >= settling(options, watch):
                 return
         except NotServing as reason:
             first = None
@@ -158,6 +170,7 @@ def main() -> int:
     parser.add_argument("--unit", default="")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--upstream", default="")
+    parser.add_argument("--first", action="store_true")
     options = parser.parse_args()
     watch = Watch(options.unit, options.workers) if options.unit else None
     try:
