@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 
 from provision.plan import Verdict
 from provision.resources.base import Account, Change, Content, Digest, Listing, Package, Preview, Stat, Unit
@@ -55,13 +56,15 @@ def unified(verdict: Verdict) -> str:
     shown: Preview | None = preview()
     if shown is None or verdict.task.no_log:
         return ""
-    before = verdict.diff.before(shown.read["text"])
-    path = shown.read.path
+    path, before = shown.read.path, verdict.diff.before(shown.read["text"])
+    hidden = verdict.diff.before(Digest(path)["sha256"]) and verdict.diff.before(shown.read["readable"]) != "yes"
+    now = f"{path} (now; too long to show, or no text)" if hidden else f"{path} (now)"
     return "".join(
-        difflib.unified_diff(
-            before.splitlines(keepends=True),
-            [line if line.endswith("\n") else line + "\n" for line in shown.text.splitlines(keepends=True)],
-            f"{path} (now)",
-            f"{path} (wanted)",
-        )
+        line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
+        for line in difflib.unified_diff(_lines(before), _lines(shown.text), now, f"{path} (wanted)")
     )
+
+
+def _lines(text: str) -> list[str]:
+    """Not splitlines, which ends a line at a form feed and at a lone CR, too."""
+    return [line for line in re.split("(?<=\n)", text) if line]

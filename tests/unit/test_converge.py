@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -297,11 +296,3 @@ def test_every_foreseen_error_is_one_of_ours() -> None:
     assert "reset by peer" in lost.message
     with pytest.raises(ZeroDivisionError):
         describe(ZeroDivisionError())
-
-
-def test_seconds_are_measured_from_the_start_of_a_task(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = iter(range(1000))
-    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
-    events = list[Event]()
-    up(converge(FakeHost(), [task(CONFIG), task(OTHER)], events=events))
-    assert [event.seconds for event in events if isinstance(event, TaskFinished)] == [1, 1]
