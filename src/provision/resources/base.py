@@ -16,7 +16,7 @@ Reading = Mapping[str, str]
 """What one read found: property name -> text. All is text, so ``644`` and ``0644`` are made equal in desired()."""
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Read:
     """One thing to learn from a host. Reads of one type are merged into one command by script.py."""
 
@@ -34,7 +34,7 @@ class Property(NamedTuple):
 State = Mapping[Property, str]
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Stat(Read):
     """``type`` (file, directory, link, other, absent), ``mode`` (four octal digits), ``owner``, ``group``, ``target``.
 
@@ -44,21 +44,21 @@ class Stat(Read):
     path: str
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Digest(Read):
     """``sha256`` in hex of a regular file; empty for anything else (a FIFO would block sha256sum for ever)."""
 
     path: str
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Content(Read):
     """``text`` of a regular file up to 64 KiB in UTF-8, ``readable`` yes or no."""
 
     path: str
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Unit(Read):
     """``LoadState``, ``ActiveState``, ``SubState``, ``UnitFileState``, ``NeedDaemonReload``, ``InvocationID``.
 
@@ -68,14 +68,14 @@ class Unit(Read):
     name: str
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Package(Read):
     """``status`` (installed, half, absent) and ``version`` from dpkg."""
 
     name: str
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Account(Read):
     """A line of ``database`` (passwd or group): ``exists`` yes or no, ``id``, ``gid``, ``home``, ``shell``, ``groups``.
 
@@ -86,14 +86,14 @@ class Account(Read):
     name: str
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Listing(Read):
     """``names`` in a folder, one per line, sorted; empty where there is no such folder."""
 
     path: str
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Shell(Read):
     """A script of a kind's own: ``rc``, and each line ``key=value`` it prints as a property. ``timeout`` in seconds.
 
