@@ -126,7 +126,7 @@ from provision.transport.local import LocalConnection
 from provision.transport.session import Session
 
 base, begun, gate, completed, next = sys.argv[1:]
-wait = sh("touch {}; until [ -e {} ]; do sleep 0.02; done; touch {}", begun, gate, completed)
+wait = sh("touch {}; until [ -e {} ]; do echo waiting; sleep 0.02; done; touch {}", begun, gate, completed)
 session = Session(LocalConnection(), holder="first", base=base)
 session.trip(script.apply([Step(wait), Step(sh("touch {}", next))], audit={}), lambda frame: None)
 """

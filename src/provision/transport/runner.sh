@@ -90,4 +90,5 @@ cd /
 trap '' PIPE
 listen &
 listener=$!
-trap 'kill "$listener" 2>/dev/null' EXIT
+# A line that is gone ends this shell at its next frame, but not before the running step: driver.sh then tidies up.
+trap 'kill "$listener" 2>/dev/null; wait' EXIT

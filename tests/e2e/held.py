@@ -1,0 +1,117 @@
+"""Runs that go on beside a test, and a small role whose first step waits for the test."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.e2e.cli import PROVISION, Event, Result, wait_for
+
+from provision.lab.inventory import write_inventory
+from provision.lab.provider import Host
+
+TASKS = """\
+- name: First
+  shell:
+    cmd: |
+      mkdir -p /root/held
+      touch /root/held/begun
+      until [ -e /root/held/go ]; do sleep 0.05; done
+      touch /root/held/first
+    creates: /root/held/first
+- name: Second
+  shell:
+    cmd: touch /root/held/second
+    creates: /root/held/second
+"""
+
+
+class Running:
+    """A ``provision`` that goes on beside the test."""
+
+    def __init__(self, process: subprocess.Popen[bytes], out: Path) -> None:
+        self._process, self._out = process, out
+        self.pid = process.pid
+
+    @property
+    def events(self) -> list[Event]:
+        """The events so far."""
+        *complete, _ = self._out.read_text().split("\n")
+        return [json.loads(line) for line in complete]
+
+    def wait_for(self, kind: str, contains: str) -> None:
+        """Wait until there is an event of this kind with this text in it, or the run is over."""
+
+        def seen() -> bool:
+            over = self._process.poll() is not None
+            return any(event["event"] == kind and contains in str(event) for event in self.events) or over
+
+        wait_for(f"{kind} {contains}", seen)
+        assert self._process.poll() is None, f"the run ended without {kind} {contains}: {self.events}"
+
+    def interrupt(self) -> None:
+        """What Ctrl-C does."""
+        self._process.send_signal(signal.SIGINT)
+
+    def kill(self) -> None:
+        """What a dead battery does."""
+        self._process.kill()
+        self._process.wait()
+
+    def end(self, timeout: float = 60.0) -> Result:
+        """Wait for its end."""
+        code = self._process.wait(timeout)
+        return Result(code, self.events, "")
+
+
+@contextmanager
+def running(inventory: Path, *words: str) -> Iterator[Running]:
+    """``provision up INVENTORY WORDS --json``; killed at the end of the block, if it still goes on."""
+    out = inventory.with_name(f"events-{time.monotonic_ns()}")
+    argv: list[str | Path] = [PROVISION, "up", inventory, *words, "--json"]
+    with out.open("wb") as file, subprocess.Popen(argv, stdout=file, stderr=subprocess.DEVNULL) as process:
+        try:
+            yield Running(process, out)
+        finally:
+            process.kill()
+
+
+class Held:
+    """An inventory of hosts with one role of two steps, of which the first waits for :meth:`go`."""
+
+    def __init__(self, folder: Path, hosts: Sequence[Host], root: Callable[[Host], Path]) -> None:
+        self.inventory = folder / "inventory.yml"
+        self._folders = [root(host) / "root/held" for host in hosts]
+        write_role(folder, "held", TASKS)
+        write_inventory(self.inventory, hosts, {"roles": ["held"]})
+        for marks in self._folders:
+            shutil.rmtree(marks, ignore_errors=True)
+
+    @property
+    def done(self) -> set[str]:
+        """What the steps have done so far on the first host: begun, first, second."""
+        marks = self._folders[0]
+        return {path.name for path in marks.iterdir() if path.name != "go"} if marks.exists() else set()
+
+    def go(self) -> None:
+        """Let the first step complete, on every host."""
+        for marks in self._folders:
+            marks.mkdir(exist_ok=True)
+            (marks / "go").touch()
+
+    def wait_for(self, *done: str, timeout: float = 30.0) -> None:
+        """Wait until these, and no other, are done."""
+        wait_for(f"{done} and no other", lambda: self.done == set(done), timeout)
+
+
+def write_role(folder: Path, name: str, tasks: str) -> None:
+    """A role beside the inventory."""
+    path = folder / "roles" / name / "tasks" / "main.yml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(tasks)
