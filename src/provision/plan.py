@@ -19,9 +19,7 @@ from provision.shell import Sh, lines, sh
 STAMPS = "/var/lib/provision/handlers"
 """One file a handler, 0700: the digest its last run stood for."""
 
-STAMP_READ = Shell(
-    sh("cd {} 2>/dev/null && for stamp in *; do read -r digest <$stamp && echo $stamp=$digest; done", STAMPS)
-)
+STAMP_READ = Shell(sh('cd {} && for stamp in *; do read -r digest <"$stamp" && echo "$stamp=$digest"; done', STAMPS))
 
 
 def compare(desired: State, observed: Mapping[Read, Reading], facts: Facts) -> Diff:
@@ -248,7 +246,7 @@ class _Builder:
         """Write the stamp, durably and last."""
         path = f"{STAMPS}/{stamp_name(handler)}"
         return lines(
-            sh("mkdir -p -m 0700 /var/lib/provision && mkdir -p {}", STAMPS),
+            sh("install -d -m 0700 /var/lib/provision {}", STAMPS),
             sh("printf '%s\\n' {} >{}", self._handlers[handler], path + ".new"),
             sh("sync -f {} && mv -T -- {} {}", path + ".new", path + ".new", path),
         )

@@ -7,10 +7,13 @@ and one `sha256sum` 4 ms.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib import resources
 
+from provision.errors import HostError
 from provision.resources.base import (
     Account,
     Content,
@@ -37,9 +40,12 @@ PRELUDE = Sh("umask 022\nexport PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/u
 UNIT_PROPERTIES = ("LoadState", "ActiveState", "SubState", "UnitFileState", "NeedDaemonReload", "InvocationID")
 
 FACTS = Sh(
+    # In a subshell: where there is no such file `.` ends the shell.
     """frame facts
+(
 . /etc/os-release
 printf '%s\\n' "id=${ID-}" "id_like=${ID_LIKE-}" "version=${VERSION_ID-}" "codename=${VERSION_CODENAME-}"
+)
 printf 'kernel=%s\\n' "$(uname -nm)"
 printf 'vcpus=%s\\n' "$(nproc)"
 read -r _ total _ </proc/meminfo
@@ -48,8 +54,9 @@ printf 'python=%s\\n' "$(readlink /usr/bin/python3)"
 printf 'uid=%s\\n' "$(id -u)"
 """
 )
-
-UNIT_LINE = "-- unit --"
+_SHELL = """\
+frame shell {}; timeout --kill-after 1 {} sh "$here/read-{}" </dev/null 2>/dev/null
+frame rc {} "$?\""""
 
 
 def survey(reads: Iterable[Read], *, contents: bool) -> dict[str, bytes]:
@@ -66,16 +73,7 @@ def survey(reads: Iterable[Read], *, contents: bool) -> dict[str, bytes]:
         _units([read.name for read in wanted if isinstance(read, Unit)]),
         _packages([read.name for read in wanted if isinstance(read, Package)]),
         _accounts([read for read in wanted if isinstance(read, Account)]),
-        *(
-            sh(
-                'frame shell {}; timeout {} sh "$here/read-{}" </dev/null 2>/dev/null\nframe rc {} "$?"',
-                index,
-                read.timeout,
-                index,
-                index,
-            )
-            for index, read in enumerate(shells)
-        ),
+        *(sh(_SHELL, index, read.timeout, index, index) for index, read in enumerate(shells)),
     )
     main = lines(
         PRELUDE,
@@ -99,23 +97,21 @@ def _contents(paths: Sequence[str]) -> Sh:
         return Sh()
     loop = (
         "for path in {}; do\n"
-        '[ -f "$path" ] && [ ! -L "$path" ] && [ "$(stat -c %s -- "$path")" -le '
+        'if [ -f "$path" ] && [ ! -L "$path" ] && [ "$(stat -c %s -- "$path")" -le '
         + str(CONTENT_LIMIT)
-        + ' ] || continue\nframe content; printf \'%s\\0\' "$path"; cat -- "$path"\ndone'
+        + ' ]; then\nframe content; printf \'%s\\0\' "$path"; cat -- "$path"\nfi\ndone'
     )
     return sh(loop, paths)
 
 
 def _units(names: Sequence[str]) -> Sh:
-    if not names:
-        return Sh()
-    return sh("frame unit\nsystemctl show --property={} -- {}", ",".join(UNIT_PROPERTIES), names)
+    show = "frame unit\nsystemctl show --property={} -- {}"
+    return sh(show, ",".join(UNIT_PROPERTIES), names) if names else Sh()
 
 
 def _packages(names: Sequence[str]) -> Sh:
-    if not names:
-        return Sh()
-    return sh("frame package\ndpkg-query -W -f '${{Package}}\\t${{db:Status-Abbrev}}\\t${{Version}}\\n' -- {}", names)
+    query = "frame package\ndpkg-query -W -f '${{Package}}\\t${{db:Status-Abbrev}}\\t${{Version}}\\n' -- {}"
+    return sh(query, names) if names else Sh()
 
 
 def _accounts(reads: Sequence[Account]) -> Sh:
@@ -139,6 +135,7 @@ class SurveyParser:
 
     def __init__(self, reads: Iterable[Read]) -> None:
         self._reads = sorted(set(reads), key=repr)
+        self._shells: list[Read] = [read for read in self._reads if isinstance(read, Shell)]
         self._bodies: dict[str, bytes] = {}
         self._contents: dict[str, bytes] = {}
 
@@ -146,61 +143,67 @@ class SurveyParser:
         """Take one frame."""
         if frame.verb == "content":
             path, _, data = frame.body.partition(b"\0")
-            self._contents[path.decode()] = data
+            self._contents[path.decode("utf-8", "replace")] = data
         else:
-            self._bodies[" ".join(frame.words[:2])] = frame.body if frame.verb != "rc" else frame.words[2].encode()
+            # A status stands in the line of its frame.
+            self._bodies[" ".join(frame.words[:2])] = frame.body or " ".join(frame.words[2:]).encode()
 
     def observed(self) -> Observed:
-        """Every read with its reading; what the host did not mention is absent."""
-        shells = [read for read in self._reads if isinstance(read, Shell)]
-        stats, digests = self._stats(), self._digests()
-        listings, units = self._listings(), self._units()
-        packages, accounts = self._packages(), self._accounts()
-        readings: dict[Read, Reading] = {}
-        for read in self._reads:
-            match read:
-                case Stat(path):
-                    readings[read] = stats.get(path, {"type": "absent"})
-                case Digest(path):
-                    readings[read] = {"sha256": digests.get(path, "")}
-                case Content(path):
-                    readings[read] = self._content(path)
-                case Listing(path):
-                    readings[read] = {"names": "\n".join(sorted(listings.get(path, [])))}
-                case Unit(name):
-                    readings[read] = units.get(name, {"LoadState": "not-found"})
-                case Package(name):
-                    readings[read] = packages.get(name, {"status": "absent", "version": ""})
-                case Account(database, name):
-                    readings[read] = accounts.get((database, name), {"exists": "no"})
-                case Shell():
-                    readings[read] = self._shell(shells.index(read))
-        return Observed(self._facts(), readings)
+        """Every read with its reading; what the host did not mention is absent. HostError for a damaged answer."""
+        return Observed(self._facts(), {read: self._reading(read) for read in self._reads})
+
+    def _reading(self, read: Read) -> Reading:
+        match read:
+            case Stat(path):
+                return self._stats.get(path, {"type": "absent"})
+            case Digest(path):
+                return {"sha256": self._digests.get(path, "")}
+            case Content(path):
+                return self._content(path)
+            case Listing(path):
+                return {"names": "\n".join(sorted(self._listings.get(path, [])))}
+            case Unit(name):
+                return self._units.get(name, {"LoadState": "not-found"})
+            case Package(name):
+                return self._packages.get(name, {"status": "absent", "version": ""})
+            case Account("passwd", name):
+                return self._users.get(name, {"exists": "no"})
+            case Account(_, name):
+                return self._groups.get(name, {"exists": "no"})
+            case _:
+                index = self._shells.index(read)
+                return {**_pairs(self._text(f"shell {index}")), "rc": self._text(f"rc {index}")}
 
     def _text(self, name: str) -> str:
-        return self._bodies.get(name, b"").decode("utf-8", "surrogateescape")
+        return self._bodies.get(name, b"").decode("utf-8", "replace")
+
+    def _rows(self, name: str, separator: str, size: int) -> list[list[str]]:
+        """The lines of an answer in ``size`` fields each."""
+        found = [line for line in self._text(name).split("\n") if line]
+        if wrong := [line for line in found if line.count(separator) < size - 1]:
+            raise _damaged(f"its part {name} has the line {wrong[0]!r:.60}")
+        return [line.split(separator, size - 1) for line in found]
 
     def _records(self, name: str, size: int) -> list[list[str]]:
         """NUL-terminated fields in groups of ``size``."""
-        fields = self._text(name).split("\0")[:-1]
+        *fields, rest = self._text(name).split("\0")
+        if rest or len(fields) % size:
+            raise _damaged(f"its part {name} ends in the middle")
         return [fields[start : start + size] for start in range(0, len(fields), size)]
 
+    @cached_property
     def _stats(self) -> dict[str, Reading]:
         types = {"f": "file", "d": "directory", "l": "link"}
         return {
-            path: {
-                "type": types.get(kind, "other"),
-                "mode": mode.zfill(4),
-                "owner": owner,
-                "group": group,
-                "target": target,
-            }
-            for path, kind, mode, owner, group, target in self._records("stat", 6)
+            path: {"type": types.get(kind, "other"), "mode": mode.zfill(4), "owner": user, "group": group, "target": to}
+            for path, kind, mode, user, group, to in self._records("stat", 6)
         }
 
+    @cached_property
     def _digests(self) -> dict[str, str]:
-        return {entry[66:]: entry[:64] for entry in self._text("digest").split("\0") if entry}
+        return {entry[66:]: entry[:64] for (entry,) in self._records("digest", 1)}
 
+    @cached_property
     def _listings(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
         for folder, name in self._records("listing", 2):
@@ -214,45 +217,38 @@ class SurveyParser:
             return {"text": "", "readable": "no"}
         return {"text": text, "readable": "yes"}
 
+    @cached_property
     def _units(self) -> dict[str, Reading]:
+        """In the order of the names; systemctl ends at one that it cannot use."""
         names = [read.name for read in self._reads if isinstance(read, Unit)]
-        blocks = self._text("unit").strip("\n").split("\n\n")
-        if len(blocks) != len(names):
-            return {}
-        return {name: _pairs(block) for name, block in zip(names, blocks, strict=True)}
+        blocks = [block for block in self._text("unit").strip("\n").split("\n\n") if block]
+        if "unit" in self._bodies and len(blocks) < len(names):
+            hint = "either systemd does not run on this host, or this is no unit but a template (name@)"
+            raise HostError(f"systemctl show says nothing of {names[len(blocks)]}", hint=hint)
+        return dict(zip(names, map(_pairs, blocks), strict=False))
 
+    @cached_property
     def _packages(self) -> dict[str, Reading]:
         found: dict[str, Reading] = {}
-        for line in self._text("package").splitlines():
-            name, status, version = line.split("\t")
+        for name, status, version in self._rows("package", "\t", 3):
             if status[1:2] == "i":
                 found[name] = {"status": "installed", "version": version}
             elif status[1:2] not in "nc":
                 found[name] = {"status": "half", "version": version}
         return found
 
-    def _accounts(self) -> dict[tuple[str, str], Reading]:
-        found: dict[tuple[str, str], Reading] = {}
-        memberships: dict[str, list[str]] = {}
-        for line in self._text("group").splitlines():
-            name, _, gid, members = line.split(":", 3)
-            found["group", name] = {"exists": "yes", "id": gid}
-            for member in filter(None, members.split(",")):
-                memberships.setdefault(member, []).append(name)
-        for line in self._text("passwd").splitlines():
-            name, _, uid, gid, _, home, shell = line.split(":", 6)
-            found["passwd", name] = {
-                "exists": "yes",
-                "id": uid,
-                "gid": gid,
-                "home": home,
-                "shell": shell,
-                "groups": ",".join(sorted(memberships.get(name, []))),
-            }
-        return found
+    @cached_property
+    def _groups(self) -> dict[str, Reading]:
+        return {name: {"exists": "yes", "id": gid} for name, _, gid, _ in self._rows("group", ":", 4)}
 
-    def _shell(self, index: int) -> Reading:
-        return {**_pairs(self._text(f"shell {index}")), "rc": self._text(f"rc {index}")}
+    @cached_property
+    def _users(self) -> dict[str, Reading]:
+        groups = {name: members.split(",") for name, _, _, members in self._rows("group", ":", 4)}
+        found: dict[str, Reading] = {}
+        for name, _, uid, gid, _, home, shell in self._rows("passwd", ":", 7):
+            member = ",".join(sorted(group for group, members in groups.items() if name in members))
+            found[name] = {"exists": "yes", "id": uid, "gid": gid, "home": home, "shell": shell, "groups": member}
+        return found
 
     def _facts(self) -> Facts:
         raw = _pairs(self._text("facts"))
@@ -265,16 +261,27 @@ class SurveyParser:
             os_family="Debian" if "debian" in family else raw.get("id", ""),
             architecture=machine,
             hostname=name.partition(".")[0],
-            processor_vcpus=int(raw.get("vcpus") or 1),
-            memtotal_mb=int(raw.get("memory") or 0) // 1024,
+            processor_vcpus=_number(raw, "vcpus") or 1,
+            memtotal_mb=_number(raw, "memory") // 1024,
             python_version=raw.get("python", "").removeprefix("python"),
-            uid=int(raw.get("uid") or 0),
+            uid=_number(raw, "uid"),
         )
+
+
+def _number(raw: Mapping[str, str], name: str) -> int:
+    text = raw.get(name) or "0"
+    if not re.fullmatch("[0-9]{1,15}", text):
+        raise _damaged(f"the fact {name} is {text!r:.60}, which is no number")
+    return int(text)
+
+
+def _damaged(what: str) -> HostError:
+    return HostError(f"the host's answer cannot be used: {what}", hint="nothing was changed because of it; run again")
 
 
 def _pairs(text: str) -> dict[str, str]:
     """``key=value`` lines; lines without ``=`` are left out."""
-    return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    return dict(line.split("=", 1) for line in text.split("\n") if "=" in line)
 
 
 def apply(steps: Sequence[Step], *, audit: Mapping[str, object]) -> dict[str, bytes]:
