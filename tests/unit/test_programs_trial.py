@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import py_compile
 import socket
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from provision.resources.programs import holders, preflight, source
+from provision.resources.programs import bytecode, holders, preflight, source
 
 
 def import_trial(folder: Path, target: str, **environment: str) -> tuple[int, str]:
@@ -109,3 +110,20 @@ def test_who_holds_a_port_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pyte
         monkeypatch.setattr(sys, "argv", ["holders.py", str(server.getsockname()[1])])
         holders.main()
     assert f"(pid {os.getpid()}, " in capsys.readouterr().out
+
+
+def test_bytecode_is_borrowed_where_the_module_is_the_same_file(tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    for venv in (old, new):
+        (venv / "lib" / "package").mkdir(parents=True)
+    for name in ("same", "changed", "gone"):
+        (old / "lib" / "package" / f"{name}.py").write_text(f"{name} = 1\n")
+        py_compile.compile(str(old / "lib" / "package" / f"{name}.py"))
+    (old / "lib" / "removed").mkdir()
+    (old / "lib" / "removed" / "module.py").touch()
+    py_compile.compile(str(old / "lib" / "removed" / "module.py"))
+    os.link(old / "lib" / "package" / "same.py", new / "lib" / "package" / "same.py")
+    (new / "lib" / "package" / "changed.py").write_text("changed = 2\n")
+    assert bytecode.borrow(str(old), str(new)) == 1
+    assert [path.name.split(".")[0] for path in new.rglob("*.pyc")] == ["same"]
+    assert not (new / "lib" / "removed").exists()

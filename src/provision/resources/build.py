@@ -11,7 +11,7 @@ from typing import ClassVar, Literal
 
 from provision.errors import Refused
 from provision.resources.base import Diff, Facts, Property, Read, Shell, State, Step
-from provision.resources.programs import program
+from provision.resources.programs import program, source
 from provision.resources.release import check_name, release_id
 from provision.shell import Sh, sh
 from provision.source import SourceTree
@@ -113,7 +113,8 @@ class Build(Recipe):
             CA_BUNDLE=self.ca_bundle,
             INDEX_URL=self.index_url,
         )
-        return [Step(script, title=f"build {self.build_id(diff.facts)}")]
+        files = {"bytecode.py": source("bytecode.py")}
+        return [Step(script, title=f"build {self.build_id(diff.facts)}", files=files)]
 
     def _check_python(self, facts: Facts) -> None:
         version = _PYTHONS.get(facts.distribution_release, facts.python_version)

@@ -3,7 +3,7 @@
 # without it. Appended to state.sh.
 
 : "${RELEASE:?}" "${BUILD:?}" "${UV:?}" "${PYTHON:?}" "${DEPENDENCIES:?}" "${ENTRYPOINT:?}"
-: "${UV_OPTIONS?}" "${CA_BUNDLE?}" "${INDEX_URL?}" "${RUN_COMMAND?}"
+: "${FILES:?}" "${UV_OPTIONS?}" "${CA_BUNDLE?}" "${INDEX_URL?}" "${RUN_COMMAND?}"
 
 build=$home/builds/$BUILD
 app=$build/app
@@ -32,7 +32,7 @@ prepare() {
 	mkdir -p "$cache"
 	[ "$(stat -c %d "$cache")" = "$(stat -c %d "$build")" ] || cache=/srv/.uv-cache
 	export UV_CACHE_DIR="$cache" UV_PYTHON="$PYTHON" UV_PYTHON_DOWNLOADS=never UV_PROJECT_ENVIRONMENT="$venv"
-	export VIRTUAL_ENV="$venv" UV_NO_PROGRESS=1 UV_COMPILE_BYTECODE=1 UV_HTTP_TIMEOUT=60
+	export VIRTUAL_ENV="$venv" UV_NO_PROGRESS=1 UV_HTTP_TIMEOUT=60
 	# uv brings its own list of authorities and asks the system's only when told.
 	if [ -n "$CA_BUNDLE" ]; then export SSL_CERT_FILE="$CA_BUNDLE"; fi
 	if [ -n "$INDEX_URL" ]; then export UV_DEFAULT_INDEX="$INDEX_URL"; fi
@@ -90,6 +90,12 @@ add() { # REQUIREMENT
 	"$UV" pip install --python "$venv/bin/python" -c "$build/constraints.txt" "$1" >>"$build/install.log" 2>&1
 }
 
+# Before anything is imported, which would write bytecode.
+borrow_bytecode() {
+	last=$home/builds/$(value "$(record_of "$(active_slot)")/meta" build)
+	[ ! -e "$last/.complete" ] || python "$FILES/bytecode.py" "$last/.venv" "$venv" || :
+}
+
 # What `fastapi run` needs: the command exists in every venv, the package that makes it work only with an extra.
 ensure_cli() {
 	python -c 'import fastapi_cli.cli' 2>/dev/null && return 0
@@ -136,10 +142,12 @@ start_command() {
 	esac
 }
 
-# Newer syntax than this Python's shows here, before anything runs. The app cannot write bytecode later: its tree is
-# read-only, and without bytecode the workers of a small machine start so slowly that uvicorn kills them.
+# The app cannot write bytecode later: its tree is read-only, and without bytecode the workers of a small machine start so
+# slowly that uvicorn kills them. Newer syntax than this Python's shows here, before anything runs.
 compile() {
-	aside='/(\.venv|tests?|testdata|docs|examples|templates|node_modules)/'
+	# Packages may hold files for other Pythons, which nobody imports.
+	python -m compileall -qq -j 0 "$venv/lib" || :
+	aside='/(tests?|testdata|docs|examples|templates|node_modules)/'
 	python -m compileall -q -j 0 -x "$aside" "$app" || {
 		say "$NAME does not compile with $("$venv/bin/python" --version)"
 		exit 1
@@ -150,8 +158,9 @@ if [ ! -e "$build/.complete" ]; then
 	if ! in_use; then
 		prepare
 		install
-		compile
+		borrow_bytecode
 		start_command
+		compile
 		chmod -R go-w "$build"
 		rm -f -- "$build/constraints.txt"
 		sync -f "$build"
