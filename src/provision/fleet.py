@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from provision import coerce
 from provision.errors import ConfigError
 from provision.inventory import Host, login_from
 from provision.inventory.connection import login_variables
+from provision.nearest import did_you_mean
 from provision.playbook import HostPlay
 from provision.resources.kinds import KINDS
 from provision.role import SHIPPED, Role, load_role, modules
@@ -36,7 +39,9 @@ class Fleet:
 
     def plays(self, hosts: Sequence[Host]) -> list[tuple[HostPlay, Login]]:
         """A play and a login for each host, validated. Raises the first ConfigError; nothing is sent to any host."""
-        return [(self._play(host), self._login(host)) for host in hosts]
+        plays = [(self._play(host), self._login(host)) for host in hosts]
+        self._refuse_unused(hosts)
+        return plays
 
     def ensure_roles(self, names: Sequence[str], plays: Sequence[HostPlay]) -> None:
         """Refuse ``--role`` names that no selected host has."""
@@ -44,6 +49,17 @@ class Fleet:
         for name in names:
             if name not in known:
                 raise ConfigError(f"--role {name}: no selected host has this role", hint=f"Roles: {', '.join(known)}.")
+
+    def _refuse_unused(self, hosts: Sequence[Host]) -> None:
+        """Refuse a ``--set`` of what no role declares and no inventory has or mentions: a slip of the keyboard."""
+        if any(role.arguments is None for role in self._roles.values()):
+            return
+        known = {"roles"}.union(*({*(role.arguments or ()), *role.defaults} for role in self._roles.values()))
+        for name, node in self._extra.items():
+            if name in known or name.startswith("ansible_") or any(_mentions(host, name) for host in hosts):
+                continue
+            hint = did_you_mean(name, known, "`provision inventory --host HOST` shows the variables of a host.")
+            raise ConfigError(f"no role and no host has a variable {name}", position=node.position, hint=hint)
 
     def _play(self, host: Host) -> HostPlay:
         magic = {name: from_plain(value, host.position) for name, value in host.magic.items()}
@@ -89,3 +105,9 @@ class Fleet:
             names = [name for name in rendered if name in error.message.split()]
             error.position = error.position or (variables[names[0]].position if names else None)
             raise
+
+
+def _mentions(host: Host, name: str) -> bool:
+    """Is ``name`` a variable of the host, or a word in one?"""
+    words = re.compile(rf"\b{re.escape(name)}\b")
+    return name in host.variables or any(words.search(json.dumps(node.plain())) for node in host.variables.values())

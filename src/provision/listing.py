@@ -75,7 +75,9 @@ def _git_files(root: Path) -> list[str] | None:
         # Going on without git would ship what .gitignore keeps back.
         raise ConfigError(f"git cannot list the files of {root}: {complaint}")
     names = [os.fsdecode(name) for name in answer.stdout.split(b"\0") if name]
-    if not names and _git(root, "check-ignore", "--quiet", ".").returncode == 0:
+    # At the top of a work tree, `check-ignore .` says yes to a .gitignore of `*`, which is no reason to ship all.
+    below_top = _git(root, "rev-parse", "--show-prefix").stdout.strip()
+    if not names and below_top and _git(root.parent, "check-ignore", "--quiet", root.name).returncode == 0:
         return None
     for name in names:
         if (root / name).is_dir() and not (root / name).is_symlink():

@@ -163,7 +163,7 @@ class HostPlay:
             return [scope]
         loop = self._templates.resolve(source.loop, scope)
         if not isinstance(loop.value, list):
-            hint = "Use the filter dict2items." if isinstance(loop.value, dict) else ""
+            hint = "Use the filter dict2items." if isinstance(loop.value, dict) else "Write [ONE, TWO]."
             raise coerce.wrong("loop", "a list", loop, hint)
         return [scope.with_item(item, scope.used) for item in loop.value]
 

@@ -18,6 +18,7 @@ from provision.errors import ConfigError, Position
 DependencySource = Literal["uv-lock", "pyproject", "requirements"]
 
 _LONGEST_NAME = 24
+_VERSION_CLAUSE = re.compile(r"\s*(~=|===?|!=|<=?|>=?)\s*v?\d+(\.(\d+|\*))*[a-z0-9.+-]*\s*")
 _TARGET = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 
 
@@ -44,7 +45,13 @@ class Project:
     @cached_property
     def requires_python(self) -> str:
         """``requires-python`` of pyproject.toml as it is written; empty where it says nothing."""
-        return self._text("project", "requires-python")
+        written = self._text("project", "requires-python")
+        if not all(_VERSION_CLAUSE.fullmatch(clause) for clause in written.split(",") if clause.strip()):
+            raise ConfigError(
+                f"requires-python {written!r} is not a list of versions such as >=3.11,<4",
+                position=self._line(r"\s*requires-python\s*="),
+            )
+        return written
 
     @cached_property
     def pinned_python(self) -> str:
@@ -70,7 +77,7 @@ class Project:
         if "dependencies" in project.get("dynamic", ()):
             return "pyproject"
         raise ConfigError(
-            f"nothing in {self.root} says what to install",
+            f"nothing in the folder {self.root} says what to install",
             hint="looked for uv.lock, pyproject.toml with [project] dependencies, and requirements.txt, "
             "among the files that git does not ignore",
         )
@@ -88,8 +95,8 @@ class Project:
         if written := self._text("tool", "fastapi", "entrypoint"):
             if not _TARGET.fullmatch(written):
                 raise ConfigError(
-                    f"{self.root / 'pyproject.toml'}: [tool.fastapi] entrypoint = {written!r} is not of the form "
-                    "package.module:variable"
+                    f"[tool.fastapi] entrypoint {written!r} is not of the form package.module:variable",
+                    position=self._line(r"\s*entrypoint\s*="),
                 )
             return Entrypoint(written)
         return discover(self.root, self.files)
@@ -98,6 +105,13 @@ class Project:
     def candidates(self) -> list[Candidate]:
         """Places that may be the app where ``entrypoint`` finds none, the likeliest first."""
         return candidates(self.root, self.files)
+
+    def folder_of(self, target: str) -> str:
+        """The folder that holds the package of ``target``: the nearest to the root, '' where there is none."""
+        module = target.partition(":")[0].replace(".", "/")
+        names = (f"{module}.py", f"{module}/__init__.py")
+        found = [name.removesuffix(end) for end in names for name in self.files if f"/{name}".endswith(f"/{end}")]
+        return min(found, key=lambda folder: (folder.count("/"), folder), default="").rstrip("/")
 
     @cached_property
     def has_alembic(self) -> bool:
@@ -128,11 +142,10 @@ class Project:
     def no_entrypoint(self) -> ConfigError:
         """The error that lists the candidates."""
         places = ", ".join(DEFAULT_FILES)
-        lines = [f"`fastapi run` finds no app in {self.root}: no [tool.fastapi] entrypoint, and none in {places}"]
-        for candidate in self.candidates[:5]:
-            folder = candidate.entrypoint.folder
-            below = f", with app_source at {folder}" if folder else ""
-            lines.append(f"  {candidate.entrypoint.target}  (seen in {candidate.source}{below})")
+        lines = [
+            f"`fastapi run` finds no app in the folder {self.root}: no [tool.fastapi] entrypoint, and none in {places}"
+        ]
+        lines += [f"  {candidate.entrypoint.target}  (seen in {candidate.source})" for candidate in self.candidates[:5]]
         target = self.candidates[0].entrypoint.target if self.candidates else "package.module:variable"
         return ConfigError("\n".join(lines), hint=f"write into the inventory: app_entrypoint: {target}")
 
@@ -141,14 +154,19 @@ class Project:
         for key in path:
             table = table.get(key, {})
             if not isinstance(table, dict):
-                raise ConfigError(f"{self.root / 'pyproject.toml'}: {'.'.join(path)} is not a table")
+                raise ConfigError(f"{'.'.join(path)} is not a table", position=self._line(rf"\W*{path[-1]}\b"))
         return table  # type: ignore[no-any-return]
 
     def _text(self, *path: str) -> str:
         value = self._table(*path[:-1]).get(path[-1], "")
         if not isinstance(value, str):
-            raise ConfigError(f"{self.root / 'pyproject.toml'}: {'.'.join(path)} is not a string")
+            raise ConfigError(f"{'.'.join(path)} is not a string", position=self._line(rf"\s*{path[-1]}\s*="))
         return value
+
+    def _line(self, pattern: str) -> Position:
+        """The place in pyproject.toml of the first line that begins with ``pattern``."""
+        lines = enumerate(self._read("pyproject.toml").splitlines(), start=1)
+        return Position(self.root / "pyproject.toml", next((n for n, line in lines if re.match(pattern, line)), 1), 1)
 
     def _read(self, name: str) -> str:
         return (self.root / name).read_text("utf-8", errors="replace") if name in self.files else ""
@@ -167,4 +185,5 @@ def read_project(root: Path, files: Collection[str]) -> Project:
         # The place is in the text alone before Python 3.14.
         found = re.search(r"at line (\d+), column (\d+)", str(error))
         position = Position(path, int(found[1]), int(found[2])) if found else None
-        raise ConfigError(f"pyproject.toml is not valid TOML: {error}", position=position) from error
+        problem = str(error).removesuffix(f"({found[0]})").rstrip() if found else str(error)
+        raise ConfigError(f"not valid TOML: {problem}", position=position or Position(path, 1, 1)) from error

@@ -59,4 +59,5 @@ class RoleFiles:
         try:
             return read()
         except OSError as error:
-            raise ConfigError(f"{error.filename}: {error.strerror}", position=path.position) from error
+            message = f"{error.filename} cannot be read: {error.strerror}"
+            raise ConfigError(message, position=path.position) from error

@@ -11,6 +11,7 @@ import shlex
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
+from functools import cached_property
 from typing import Any, Literal, Protocol, Union, get_args, get_origin, get_type_hints
 
 from provision import coerce
@@ -98,8 +99,16 @@ class Module:
     def __init__(self, name: str, kind: type[Resource]) -> None:
         self.name = name
         self.kind = kind
-        self.options = {option.name: option for option in fields_of(kind)}
-        self._by_name = {alias: option for option in self.options.values() for alias in (option.name, *option.aliases)}
+
+    # Most runs use a few of the kinds, and reading the annotations of all takes longer than the rest of a small check.
+    @cached_property
+    def options(self) -> Mapping[str, Option]:
+        """The options by the name of their field."""
+        return {option.name: option for option in fields_of(self.kind)}
+
+    @cached_property
+    def _by_name(self) -> Mapping[str, Option]:
+        return {alias: option for option in self.options.values() for alias in (option.name, *option.aliases)}
 
     def given(self, arguments: Node, position: Position) -> dict[str, Node]:
         """What the user gave, by field name, not rendered; ``position`` is where the module's name stands.
@@ -142,9 +151,11 @@ class Module:
         except ValueError as error:
             # The first field that the kind names is the one to look at, wherever its value was written.
             field = next((word for word in re.findall(r"\w+", str(error)) if word in rendered), "")
-            subject = _variable(given[field]) if field else ""
             place = rendered[field].position if field else position
-            raise ConfigError(f"{subject or self.name}: {error}", position=place) from error
+            raise ConfigError(self._refusal(str(error), given.get(field)), position=place) from error
+        except ConfigError as error:  # of what lies in the folder that src names
+            error.position = error.position or (rendered["src"].position if "src" in rendered else position)
+            raise
 
     def has_secret(self, given: Mapping[str, Node]) -> bool:
         """Is a field among them that must not be shown?"""

@@ -14,6 +14,11 @@ from provision.archive import SourceFile
 from provision.errors import ConfigError
 from provision.project import Project, read_project
 
+_NO_FILE = (
+    "does git ignore all of it, or does the app lie elsewhere? "
+    "app_source names its folder; without it that is the inventory's own"
+)
+
 
 @dataclass(frozen=True)
 class SourceTree:
@@ -47,13 +52,15 @@ def pack(path: Path, include: Sequence[str] = ()) -> SourceTree:
     Which files belong to it is said at :func:`provision.listing.list_files`. Raises ConfigError.
     """
     if not path.exists():
-        raise ConfigError(f"app_source: there is no {path}", hint="relative paths start at the inventory's folder")
+        raise ConfigError(
+            f"app_source: there is no folder {path}", hint="relative paths start at the inventory's folder"
+        )
     if not path.is_dir():
-        raise ConfigError(f"app_source: {path} is not a folder")
+        raise ConfigError(f"app_source: {path} is not a folder", hint="name the folder that holds pyproject.toml")
     root = path.resolve()
     names = listing.list_files(root, include)
     if not names:
-        raise ConfigError(f"app_source: {root} holds no file to ship", hint="does git ignore all of it?")
+        raise ConfigError(f"app_source: the folder {root} holds no file to ship", hint=_NO_FILE)
     files = tuple(archive.describe(root, name) for name in names)
     project = read_project(root, frozenset(names))
     return SourceTree(root, files, archive.digest(files), project, listing.env_keys(root))
@@ -79,13 +86,20 @@ class Sources:
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Jinja filters for role defaults; each takes an ``app_source`` value."""
 
+        def python_path(app_source: str, entrypoint: str = "") -> str:
+            project = self.tree(app_source).project
+            if entrypoint:
+                return project.folder_of(entrypoint)
+            likeliest = [candidate.entrypoint for candidate in project.candidates[:1]]
+            return next((found.folder for found in [project.discovered, *likeliest] if found), "")
+
         def ask(question: Callable[[Project], Any]) -> Callable[[str], Any]:
             return lambda app_source: question(self.tree(app_source).project)
 
         return {
             "project_name": ask(lambda project: project.name),
             "project_entrypoint": ask(lambda project: project.entrypoint.target),
-            "project_python_path": ask(lambda project: project.entrypoint.folder),
+            "project_python_path": python_path,
             "project_dependency_source": ask(lambda project: project.dependency_source),
             "project_requires_python": ask(lambda project: project.requires_python),
             "project_migrate_commands": ask(lambda project: ["alembic upgrade head"] if project.has_alembic else []),

@@ -150,7 +150,8 @@ def failed(error: Exception, node: Node, line: int) -> ConfigError:
     named = isinstance(error, KeyError | RecursionError) or not str(error)
     reason = f"{type(error).__name__}: {error}".removesuffix(": ") if named else str(error)
     reason = re.sub(r"\bdo_(\w+)\(\)", r"the filter \1", reason)  # Jinja's functions are named so
-    return ConfigError(f"this cannot be computed: {reason}", position=position_of_line(node, line))
+    hint = "Join text and numbers with ~." if "concatenate" in reason else ""
+    return ConfigError(f"this cannot be computed: {reason}", position=position_of_line(node, line), hint=hint)
 
 
 def unknown(what: str, name: str, node: Node, known: Iterable[str]) -> ConfigError:

@@ -20,6 +20,7 @@ from provision.filters import Filter, filters, plain, tests
 from provision.resources.base import Facts
 from provision.scope import Convert, Scope
 from provision.template_errors import Absent, FactsNeeded, MissingName
+from provision.yaml_errors import position_at
 from provision.yamlfile import Node, describe, from_plain
 
 OMIT = "__omit_place_holder__"
@@ -98,11 +99,13 @@ class Templates:
 
     def render_file(self, path: Path, variables: Mapping[str, Node] | Scope) -> str:
         """The text of a template file. Raises ConfigError with a place in it, FactsNeeded or OSError."""
-        position = Position(path, 1, 1)
+        position, data = Position(path, 1, 1), self.read(path)
         try:
-            text = self.read(path).decode()
+            text = data.decode()
         except UnicodeDecodeError as error:
-            raise ConfigError("a template must be UTF-8 text", position=position) from error
+            position = position_at(data[: error.start].decode(), path)
+            hint = "Save the file as UTF-8."
+            raise ConfigError("a template must be UTF-8 text", position=position, hint=hint) from error
         node = Node(text, position, text, quoted=True)
         if text.startswith("#jinja2:"):
             hint = "trim_blocks is on, lstrip_blocks is off; write {%- where you want more trimmed."

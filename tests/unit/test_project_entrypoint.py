@@ -95,7 +95,7 @@ def test_the_error_lists_candidates_and_the_line_to_write(tmp_path: Path) -> Non
     assert caught.value.message.splitlines()[1:] == [
         "  shop.main:application  (seen in Procfile)",
         "  shop.web:server  (seen in Dockerfile)",
-        "  shop.web:server  (seen in backend/shop/web.py, with app_source at backend)",
+        "  shop.web:server  (seen in backend/shop/web.py)",
     ]
     assert caught.value.hint == "write into the inventory: app_entrypoint: shop.main:application"
 

@@ -531,7 +531,7 @@ CHECKED = [
         "- copy: {dest: /a}\n  loop: '{{ port }}'",
         "shop.inventory/inventory.yml:1:7",
         "loop must be a list, not '80'",
-        "",
+        "Write [ONE, TWO].",
     ),
     (
         "- copy: {dest: /a}\n  loop: {a: 1}",
@@ -602,7 +602,7 @@ def test_a_missing_file_names_the_places_searched(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = play(tmp_path, {"files/a": "", **tasks("- copy: {dest: /a, src: a}")})
     monkeypatch.setattr(Templates, "read", lambda _self, path: (path / "below").read_bytes())
-    message = f"{tmp_path / 'roles/shop/files/a/below'}: Not a directory"
+    message = f"{tmp_path / 'roles/shop/files/a/below'} cannot be read: Not a directory"
     assert failure(made.check) == ("tasks/main.yml:1:25", message, "")
 
 

@@ -57,6 +57,15 @@ def test_a_folder_that_git_ignores_is_taken_as_it_is(repository: Path) -> None:
     assert list_files(repository / "dist") == ["main.py", "x.log"]
 
 
+def test_a_repository_that_ignores_all_of_itself_has_no_files(repository: Path) -> None:
+    """Taking it for a plain folder would ship what .gitignore keeps back."""
+    for name in ("top", "top/below"):
+        write(repository, {f"{name}/secret.txt": ""})
+        git(repository / name, "init", "-q")
+        write(repository, {f"{name}/.gitignore": "*\n"})
+        assert list_files(repository / name) == []
+
+
 def test_a_submodule_is_refused_by_name(repository: Path, tmp_path: Path) -> None:
     other = write(tmp_path / "other", {"lib.py": ""})
     git(other, "init", "-q")

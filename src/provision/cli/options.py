@@ -132,8 +132,8 @@ def _value(name: str, text: str) -> Node:
     from provision.yamlfile import from_plain, parse
 
     where = Path(f"--set {name}")
-    if not text:
-        return from_plain("", Position(where, 1, 1))
+    if not text or text.startswith("{{"):  # which in a file would need quotes
+        return from_plain(text, Position(where, 1, 1))
     try:
         return parse(text, where)
     except ConfigError as error:
