@@ -168,6 +168,14 @@ class Module:
             if node.value != OMIT
         }
 
+    def _refusal(self, message: str, node: Node | None) -> str:
+        """What a kind says of its fields, of the variable if the field in question is one."""
+        variable = _variable(node) if node else ""
+        first, _, rest = message.partition(" ")
+        if variable and first in self.options:
+            return f"{variable} {rest}"
+        return message if first == self.name else f"{variable or self.name}: {message}"
+
     def _subject(self, name: str, node: Node) -> str:
         """What a message is about: the variable that the field is, or the field."""
         return _variable(node) or f"{name} of {self.name}"
