@@ -138,7 +138,9 @@ class Host:
 
     def notices(self) -> list[str]:
         """What the resources of this host have to say that is no failure."""
-        return [text for resource in self._resources() for text in _say(resource, "notices", self.observed.readings)]
+        tasks = self.playbook.tasks if self.playbook else ()
+        shown = [task.resource for task in tasks if task.resource is not None and task.when and not task.no_log]
+        return [text for resource in shown for text in _say(resource, "notices", self.observed.readings)]
 
     def urls(self) -> list[str]:
         """Where the host now answers."""

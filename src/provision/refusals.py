@@ -10,6 +10,7 @@ _LOOP = "Use loop."
 _FAILURE = "A failed task stops its host, and the next run goes on from there; remove it."
 _READ = "Tasks do not pass results on; use a variable, or a command with creates or unless."
 _VARIABLE = "Put it into defaults/main.yml or the inventory."
+_DEBIAN = "provision manages hosts of the Debian family only; use package."
 _WHERE = "Every task runs on the host itself; remove it."
 
 TASK_KEYWORDS: Mapping[str, str] = {
@@ -60,14 +61,11 @@ MODULES: Mapping[str, str] = {
     "add_host": "Write the host into the inventory.",
     "apt_key": "Use deb822_repository with signed_by.",
     "assemble": "Use template.",
-    "assert": "Declare the variable in meta/argument_specs.yml.",
-    "blockinfile": "Write the whole file with template or copy, or a file of your own in a .d folder.",
-    "debug": "Use `provision explain VARIABLE --host HOST`.",
+    "dnf": _DEBIAN,
+    "dnf5": _DEBIAN,
     "expect": "Use command with creates or unless.",
-    "fail": "Declare the variable in meta/argument_specs.yml.",
+    "fail": "Use assert, or declare the variable in meta/argument_specs.yml.",
     "gather_facts": "Facts are always known; remove it.",
-    "get_url": "Use shell with curl, a digest to compare, and creates.",
-    "git": "The app role ships the app; use shell with creates for other sources.",
     "group_by": "Write the group into the inventory.",
     "import_role": "List the role under roles: in the inventory.",
     "import_tasks": _ORDER,
@@ -75,23 +73,21 @@ MODULES: Mapping[str, str] = {
     "include_role": "List the role under roles: in the inventory.",
     "include_tasks": _ORDER,
     "include_vars": _VARIABLE,
-    "lineinfile": "Write the whole file with template or copy, or a file of your own in a .d folder.",
     "package_facts": "Facts are always known; remove it.",
     "pause": "Remove it; every step waits for its own end.",
     "ping": "Remove it; a run connects anyway.",
     "pip": "The app role installs the app's dependencies; use shell with creates for others.",
     "raw": "Use shell.",
     "reboot": "Reboot the host yourself; provision never does.",
-    "replace": "Write the whole file with template or copy.",
+    "replace": "Use lineinfile, or write the whole file with template or copy.",
     "script": "Use copy, then command with creates or unless.",
     "service_facts": "Facts are always known; remove it.",
     "set_fact": _VARIABLE,
     "setup": "Facts are always known; remove it.",
     "slurp": _READ,
     "stat": _READ,
-    "unarchive": "Use shell with tar, and creates.",
-    "wait_for": "Use uri, or let the unit itself wait with Type=notify.",
     "wait_for_connection": "Remove it; a run connects anyway.",
+    "yum": _DEBIAN,
 }
 
 ROLE_FOLDERS: Mapping[str, str] = {

@@ -10,6 +10,7 @@ from typing import TypeVar
 from provision import coerce
 from provision.errors import ConfigError
 from provision.resources.base import LocalFile, Rendered
+from provision.resources.fields import Expression
 from provision.scope import Scope
 from provision.source import Sources, SourceTree
 from provision.templating import Templates
@@ -44,6 +45,10 @@ class RoleFiles:
             return self.sources.tree(coerce.text(path, "the folder of an app"))
         except ConfigError as error:
             raise ConfigError(error.message, position=error.position or path.position, hint=error.hint) from error
+
+    def expression(self, node: Node) -> Expression:
+        """The value of a bare expression. Raises ConfigError or FactsNeeded."""
+        return Expression(node.text, self.templates.expression(node, self.scope), str(node.position))
 
     def _find(self, path: Node, folder: str) -> Path:
         name = coerce.text(path, "the path of a file")

@@ -18,7 +18,7 @@ from provision import coerce
 from provision.errors import ConfigError, Position
 from provision.nearest import did_you_mean
 from provision.resources.base import LocalFile, Rendered, Resource, partial
-from provision.resources.fields import Mode
+from provision.resources.fields import Expression, Mode
 from provision.scope import as_written
 from provision.source import SourceTree
 from provision.templating import OMIT
@@ -33,6 +33,7 @@ _TYPE_NAMES = {
     LocalFile: "path",
     Rendered: "path",
     SourceTree: "path",
+    Expression: "str",
     Any: "raw",
 }
 
@@ -50,6 +51,10 @@ class Files(Protocol):
 
     def tree(self, path: Node) -> SourceTree:
         """The app in the folder that ``path`` names, packed. Raises ConfigError."""
+        ...
+
+    def expression(self, node: Node) -> Expression:
+        """A bare expression and its value on this host. Raises ConfigError or FactsNeeded."""
         ...
 
 
@@ -162,11 +167,20 @@ class Module:
         return any(self.options[name].no_log for name in given)
 
     def _converted(self, given: Mapping[str, Node], rendered: Mapping[str, Node], files: Files) -> dict[str, Any]:
+        remote = rendered.get("remote_src")
+        on_host = remote is not None and coerce.boolean(remote, f"remote_src of {self.name}")
         return {
-            name: _convert(self.options[name].annotation, node, self._subject(name, given[name]), files)
+            name: _convert(self._annotation(name, on_host), node, self._subject(name, given[name]), files)
             for name, node in rendered.items()
             if node.value != OMIT
         }
+
+    def _annotation(self, name: str, on_host: bool) -> Any:
+        """The type of a field; one that is a file of either side is of the side that the task says."""
+        annotation = self.options[name].annotation
+        if annotation == LocalFile | str:
+            return str if on_host else LocalFile
+        return annotation
 
     def _refusal(self, message: str, node: Node | None) -> str:
         """What a kind says of its fields, of the variable if the field in question is one."""
@@ -234,6 +248,8 @@ def _convert(annotation: Any, node: Node, what: str, files: Files) -> Any:
         return files.rendered(node)
     if annotation is SourceTree:
         return files.tree(node)
+    if annotation is Expression:
+        return files.expression(node)
     if annotation is Any:
         return as_written(node)
     return _SCALARS[annotation](node, what)
@@ -251,8 +267,8 @@ _SCALARS: Mapping[Any, Callable[[Node, str], Any]] = {
 def _without_none(annotation: Any) -> Any:
     if get_origin(annotation) not in (Union, types.UnionType):
         return annotation
-    (only,) = (part for part in get_args(annotation) if part is not type(None))
-    return only
+    first, *_ = (part for part in get_args(annotation) if part is not type(None))
+    return first
 
 
 def _type_name(annotation: Any) -> str:

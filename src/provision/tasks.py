@@ -18,6 +18,13 @@ SERVICE_MODULES = ("service", "systemd", "systemd_service")
 ACTIONS = ("restarted", "reloaded")
 """The states that only handlers have."""
 
+_ELSEWHERE = {
+    "ansible.posix.authorized_key": "authorized_key",
+    "ansible.posix.sysctl": "sysctl",
+    "community.general.timezone": "timezone",
+}
+"""Modules that Ansible has in collections of their own."""
+
 _TASK_KEYWORDS = frozenset({"name", "when", "loop", "loop_control", "notify", "tags", "no_log"})
 _HANDLER_KEYWORDS = frozenset({"name", "listen"})
 _HANDLER_FIELDS = frozenset({"name", "service", "unit", "state", "daemon_reload"})
@@ -131,7 +138,7 @@ def _unknown_module(module: str, position: Position, kinds: Mapping[str, Any]) -
 
 
 def _short(name: str) -> str:
-    return name.removeprefix("ansible.builtin.")
+    return _ELSEWHERE.get(name, name.removeprefix("ansible.builtin."))
 
 
 def _label(node: Node | None) -> Node | None:

@@ -82,14 +82,18 @@ class Templates:
         scope = self._scope(variables)
         if isinstance(node.value, list):
             return all(self.evaluate(condition, scope) for condition in node.value)
-        value = node.value
-        if isinstance(value, str):
-            value = self._run(self._compile(node, expression=True), node, scope)
+        value = self.expression(node, scope)
         if isinstance(value, bool):
             return value
         shown = describe(from_plain(value, node.position))
         hint = "Write a comparison, `x is defined`, `x | length > 0` or `x | bool`."
         raise ConfigError(f"this condition gives {shown}, not true or false", position=node.position, hint=hint)
+
+    def expression(self, node: Node, variables: Mapping[str, Node] | Scope) -> Any:
+        """The plain value of text that is an expression without braces. Raises ConfigError or FactsNeeded."""
+        if not isinstance(node.value, str):
+            return node.plain()
+        return self._run(self._compile(node, expression=True), node, self._scope(variables))
 
     def read(self, path: Path) -> bytes:
         """The bytes of a controller's file, read once. Raises OSError."""

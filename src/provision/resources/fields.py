@@ -1,17 +1,28 @@
 """What a field of a kind can say about itself beyond its annotation; schema.py reads it.
 
 Annotations a kind may use: str, int, bool, float, ``tuple[T, ...]``, ``Mapping[str, T]``, ``Literal[...]``,
-``X | None``, :data:`Mode`, and ``LocalFile`` and ``Rendered`` of base.py. ``__post_init__`` may raise ValueError with a
-sentence about fields that do not go together; the loader adds the place.
+``X | None``, :data:`Mode`, :class:`Expression`, and ``LocalFile`` and ``Rendered`` of base.py. ``LocalFile | str`` is a
+file of the controller, or with a field ``remote_src`` that says so a path of the host. ``__post_init__`` may raise
+ValueError with a sentence about fields that do not go together; the loader adds the place.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, NewType
 
 Mode = NewType("Mode", str)
 """Permissions as four octal digits, ``0644``; YAML may say ``0644``, ``"0644"``, ``644`` or ``"644"``."""
+
+
+@dataclass(frozen=True)
+class Expression:
+    """A field of this type takes an expression without braces, as ``when`` does; the loader evaluates it."""
+
+    text: str
+    value: Any
+    place: str = ""
 
 
 def option(*, aliases: tuple[str, ...] = (), required: bool = False, no_log: bool = False) -> Mapping[str, Any]:

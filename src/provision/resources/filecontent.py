@@ -63,7 +63,7 @@ class FileContent(ABC):
 
     def change(self, diff: Diff) -> list[Step]:
         """One step: write beside ``dest``, validate, rename."""
-        check = _validation(self.dest, self.validate, self.validate_tree)
+        check = validation(self.dest, self.validate, self.validate_tree)
         script = replace_file(self.dest, owner=self.owner, group=self.group, mode=self.mode, check=check)
         return [Step(script, files={"content": self.data()})]
 
@@ -126,7 +126,7 @@ sync -- "$temp"
 mv -fT -- "$temp" "$dest\"""")
 
 
-def _validation(dest: str, command: str, tree: str) -> Sh | None:
+def validation(dest: str, command: str, tree: str) -> Sh | None:
     """The ``check`` of :func:`replace_file` for the fields ``validate`` and ``validate_tree``."""
     if not command:
         return None
