@@ -85,9 +85,8 @@ def scripts(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         "driver": (sh("nonce={} holder={} base={} patience={}\n", "n", "", "/b", 60) + program("driver.sh")).encode()
     }
     for name, reads in CASES.items():
-        for contents in (False, True):
-            sent = script.survey(reads, contents=contents)
-            files |= {f"survey {name} {contents} {file}": data for file, data in sent.items()}
+        sent = script.survey(reads, contents=True)
+        files |= {f"survey {name} {file}": data for file, data in sent.items()}
     for name, steps in STEPS.items():
         sent = script.apply(steps, audit={"who": "me"})
         files |= {f"apply {name} {file}": data for file, data in sent.items() if file == "main" or file.endswith(".sh")}
@@ -100,7 +99,7 @@ def scripts(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 def test_every_script_is_one_for_every_shell(shell: str, scripts: list[Path]) -> None:
     check = f'for file; do {shell} -n "$file" || echo "$file"; done'
     command = ["sh", "-c", check, "sh", *map(str, scripts)]
-    assert len(scripts) > 30
+    assert len(scripts) > 20
     assert subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True).stdout == ""
 
 
