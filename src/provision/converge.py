@@ -32,6 +32,19 @@ ROUNDS = 3
 LOG_LINES = 40
 """Lines of a failing step's output kept for its error."""
 
+_ADVICE = (
+    (
+        r"No space left on device|enough free space|Disk quota exceeded",
+        "a file system of this host is full: see `df -h; df -i` there, make room and run again",
+    ),
+    (
+        r"Temporary failure (resolving|in name resolution)|Could not resolve|Name or service not known",
+        "this host cannot resolve that name: see its /etc/resolv.conf, then run again",
+    ),
+    (r"apt-get update failed", "mend the sources below /etc/apt, or this host's way to them, and run again"),
+)
+"""What a step's log says where its surroundings are to blame -> what to do."""
+
 
 class Trips(Protocol):
     """The part of transport.session.Session that is needed here."""
@@ -221,7 +234,9 @@ class _Application:
         seconds = time.monotonic() - self._began
         if status:
             log = self._log.splitlines()[-LOG_LINES:]
-            self._failure = StepFailed(_cause(step, status), rc=status, task=f"{item.role} : {item.name}", log=log)
+            hint = next((advice for words, advice in _ADVICE if re.search(words, self._log)), "")
+            task = f"{item.role} : {item.name}"
+            self._failure = StepFailed(_cause(step, status), rc=status, task=task, log=log, hint=hint)
             self._emit(TaskFinished(self._host, item.role, item.name, "failed", seconds))
         elif step is item.steps[-1]:
             self.finished.append(item)

@@ -1,0 +1,297 @@
+"""Hosts that are not as they should be: each gets one block with the cause and what to do, and the others go on."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.e2e.cli import Result, provision
+from tests.e2e.held import Held, running, write_role
+from tests.e2e.terminal import terminal
+
+from provision.lab.inventory import write_inventory
+from provision.lab.lab import Lab
+from provision.lab.provider import Host, Image
+
+PASSWORD = "correct horse"
+
+LOGINS = """
+set -eu
+login() { # NAME GROUPS
+    useradd --create-home --groups "$2" --shell /bin/bash "$1"
+    echo "$1:$PASSWORD" | chpasswd
+    install -d -o "$1" "/home/$1/.ssh"
+    install -o "$1" -m 600 /home/debian/.ssh/authorized_keys "/home/$1/.ssh/"
+}
+login plain ''
+login asked sudo
+"""
+
+REPOSITORY = """
+set -eu
+mkdir -p /root/repository && cd /root/repository
+build() { # NAME
+    printf '%s\\n' "Package: $1" 'Version: 1' 'Architecture: all' 'Maintainer: nobody' "Description: $1" \
+        >"$1/DEBIAN/control"
+    dpkg-deb --build "$1" >/dev/null
+    printf '%s\\n' "Filename: ./$1.deb" "Size: $(stat -c %s "$1.deb")" \
+        "SHA256: $(sha256sum "$1.deb" | cut -d ' ' -f 1)" | cat "$1/DEBIAN/control" - >>Packages
+    echo >>Packages
+}
+mkdir -p wanted/DEBIAN wanted/srv/wanted slow/DEBIAN
+head -c 1000000 /dev/urandom >wanted/srv/wanted/file
+printf '%s\\n' '#!/bin/sh' 'while [ -e /root/hold ]; do sleep 0.05; done' '[ ! -e /root/fail ]' >slow/DEBIAN/postinst
+chmod 755 slow/DEBIAN/postinst
+build wanted
+build slow
+"""
+"""Two packages: one is large, the other can be held or made to fail while it is being configured."""
+
+SOURCE = "deb [trusted=yes] file:/root/repository ./\n"
+
+
+@pytest.fixture(scope="module")
+def cloud(lab: Lab) -> Iterator[Host]:
+    """A host as a provider rents it out, with two more logins."""
+    host = lab.add(Image("bookworm", "cloud"))
+    script = f"PASSWORD='{PASSWORD}'\n{LOGINS}"
+    (lab.root(host) / "root/logins").write_text(script)
+    made = lab.run(host, "sudo sh /root/logins")
+    assert made.returncode == 0, made.stderr
+    yield host
+    lab.remove(host)
+
+
+@pytest.fixture
+def log_in(cloud: Host, tmp_path: Path) -> Callable[..., Path]:
+    """An inventory with the cloud host, for another login."""
+
+    def log_in(user: str, **variables: object) -> Path:
+        inventory = tmp_path / "inventory.yml"
+        Held(tmp_path, [], lambda host: tmp_path)
+        write_inventory(inventory, [dataclasses.replace(cloud, user=user)], {"roles": ["held"], **variables})
+        return inventory
+
+    return log_in
+
+
+def block(host: Host) -> str:
+    """How the messages about a connection name the host."""
+    return f"{host.name} ({host.address} port {host.port})"
+
+
+def test_the_wrong_login_of_a_cloud_image(cloud: Host, log_in: Callable[..., Path]) -> None:
+    result = provision("up", log_in("root"))
+
+    assert result.code == 3
+    assert result.error["message"] == (
+        f'{block(cloud)} refused the login of root: Please login as the user "debian" rather than the user "root".'
+    )
+    assert result.error["hint"] == "set ansible_user: debian"
+
+
+def test_a_login_that_nobody_knows(cloud: Host, log_in: Callable[..., Path]) -> None:
+    result = provision("up", log_in("nobody-here"))
+
+    assert result.code == 3
+    assert result.error["message"] == (f"{block(cloud)} refused the login of nobody-here; tried key {cloud.key}")
+    assert result.error["hint"].endswith("logs in; set ansible_user or ansible_ssh_private_key_file")
+
+
+@pytest.mark.parametrize(
+    ("user", "password", "cause", "hint"),
+    [
+        (
+            "asked",
+            None,
+            "sudo asks asked for a password",
+            "use --ask-become-pass, or allow it without: `asked ALL=(ALL) NOPASSWD: ALL` in a file in /etc/sudoers.d",
+        ),
+        ("asked", "wrong", "sudo refuses the password of asked", "check ansible_become_password"),
+        (
+            "plain",
+            PASSWORD,
+            "sudo does not let plain become root",
+            "set ansible_user to a login that may, or let plain in: `usermod -aG sudo plain`",
+        ),
+    ],
+)
+def test_sudo_that_refuses(
+    cloud: Host, log_in: Callable[..., Path], user: str, password: str | None, cause: str, hint: str
+) -> None:
+    secret = {} if password is None else {"ansible_become_password": password}
+
+    result = provision("up", log_in(user, **secret))
+
+    assert result.code == 1
+    assert (result.error["message"], result.error["hint"]) == (f"{block(cloud)}: {cause}", hint)
+
+
+def test_sudo_that_asks_is_answered_on_a_terminal(log_in: Callable[..., Path]) -> None:
+    with terminal("plan", log_in("asked"), "--ask-become-pass") as screen:
+        screen.read_until("BECOME password: ")
+        screen.type(PASSWORD)
+        code = screen.end()
+
+    assert code == 0, screen.seen
+    assert PASSWORD not in screen.seen
+
+
+def test_a_host_without_sudo(lab: Lab, cloud: Host, log_in: Callable[..., Path]) -> None:
+    sudo = lab.root(cloud) / "usr/bin/sudo"
+    hidden = sudo.rename(sudo.with_name("sudo.hidden"))
+    try:
+        result = provision("up", log_in("debian"))
+    finally:
+        hidden.rename(sudo)
+
+    assert result.code == 1
+    assert result.error["message"] == f"{block(cloud)}: sudo is not installed, and debian is not root"
+    assert result.error["hint"] == "set ansible_user: root, or install sudo"
+
+
+@pytest.fixture
+def os_release(lab: Lab, host: Host) -> Iterator[Path]:
+    """The host's /etc/os-release, which is put back."""
+    path = lab.root(host) / "etc/os-release"
+    link = path.readlink()
+    path.unlink()
+    yield path
+    path.unlink()
+    path.symlink_to(link)
+
+
+def test_the_others_go_on(lab: Lab, host: Host, cloud: Host, os_release: Path, tmp_path: Path) -> None:
+    """One host is not there, one runs another system, one is as it should be."""
+    os_release.write_text('ID="rocky"\nID_LIKE="rhel centos fedora"\nVERSION_ID="9.3"\n')
+    gone = dataclasses.replace(host, name="gone", address=f"{host.address.rpartition('.')[0]}.250")
+    held = Held(tmp_path, [gone, host], lab.root)
+    write_inventory(held.inventory, [gone, host, cloud], {"roles": ["held"]})
+    (lab.root(cloud) / "root/held").mkdir(exist_ok=True)
+    (lab.root(cloud) / "root/held/go").touch()
+
+    result = provision("up", held.inventory)
+
+    errors = {name: recap["error"] for name, recap in result.recaps.items()}
+    assert result.code == 1
+    assert errors[cloud.name] is None
+    assert (lab.root(cloud) / "root/held/second").exists()
+    assert errors[host.name]["message"] == "this host runs Rocky 9.3"
+    assert errors[host.name]["hint"] == "provision manages Debian and Ubuntu hosts only"
+    assert errors["gone"]["exit_code"] == 3
+    assert errors["gone"]["message"] == f"{block(gone)} cannot be reached: there is no route to it"
+
+
+@pytest.fixture(scope="module")
+def prepared(lab: Lab, host: Host) -> Host:
+    """The minimal host, with a repository of its own as apt's only source."""
+    (lab.root(host) / "root/build").write_text(REPOSITORY)
+    built = lab.run(host, "sh /root/build")
+    assert built.returncode == 0, built.stderr
+    return host
+
+
+@pytest.fixture
+def run(lab: Lab, prepared: Host) -> Callable[[str], str]:
+    """Runs a command on that host, which must succeed; its output."""
+
+    def run(command: str) -> str:
+        done = lab.run(prepared, command)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture
+def inventory(lab: Lab, prepared: Host, tmp_path: Path, run: Callable[[str], str]) -> Path:
+    """Wants one package of that repository on that host, which has none of them."""
+    run("dpkg --purge wanted slow 2>&1")
+    (lab.root(prepared) / "etc/apt/sources.list").write_text(SOURCE)
+    write_role(tmp_path, "wanted", "- name: Install it\n  package:\n    name: wanted\n")
+    path = tmp_path / "inventory.yml"
+    write_inventory(path, [prepared], {"roles": ["wanted"]})
+    return path
+
+
+def failed(inventory: Path) -> Result:
+    """A run that the one task fails."""
+    result = provision("up", inventory)
+    assert (result.code, result.error["task"], result.changed) == (1, "wanted : Install it", [])
+    return result
+
+
+@pytest.mark.parametrize(
+    ("source", "said", "hint"),
+    [
+        (
+            "deb http://127.0.0.1:9/debian bookworm main\n",
+            "E: Failed to fetch http://127.0.0.1:9/debian/dists/bookworm/InRelease  Could not connect to 127.0.0.1:9",
+            "mend the sources below /etc/apt, or this host's way to them, and run again",
+        ),
+        (
+            "deb http://mirror.invalid/debian bookworm main\n",
+            "'mirror.invalid'",
+            "this host cannot resolve that name: see its /etc/resolv.conf, then run again",
+        ),
+        (
+            "deb file:/root/elsewhere ./\n",
+            "E: The repository 'file:/root/elsewhere ./ Release' does not have a Release file.",
+            "mend the sources below /etc/apt, or this host's way to them, and run again",
+        ),
+    ],
+    ids=["refused", "no name", "no index"],
+)
+def test_an_index_that_fails(lab: Lab, prepared: Host, inventory: Path, source: str, said: str, hint: str) -> None:
+    (lab.root(prepared) / "etc/apt/sources.list").write_text(source)
+
+    result = failed(inventory)
+
+    assert said in result.log
+    assert result.error["log"][-1] == "apt-get update failed: the E: lines above name the repository and the cause"
+    assert result.error["hint"] == hint
+
+
+def test_no_space(inventory: Path, run: Callable[[str], str]) -> None:
+    run("mkdir -p /srv/wanted && mount -t tmpfs -o size=64k none /srv/wanted")
+    try:
+        result = failed(inventory)
+    finally:
+        run("umount /srv/wanted")
+
+    assert "No space left on device" in result.log
+    assert result.error["hint"] == (
+        "a file system of this host is full: see `df -h; df -i` there, make room and run again"
+    )
+    # With room again the half unpacked package is no obstacle.
+    assert provision("up", inventory).code == 0
+
+
+def test_another_package_manager_is_waited_for_and_named(inventory: Path, run: Callable[[str], str]) -> None:
+    run("touch /root/hold; setsid dpkg -i /root/repository/slow.deb >/dev/null 2>&1 </dev/null &")
+    try:
+        run("until pgrep -f slow.postinst >/dev/null; do sleep 0.05; done")
+        pid = run("pgrep -xo dpkg").strip()
+        with running(inventory) as up:
+            up.wait_for("task_output", f"waiting for the package manager, held by process {pid} dpkg -i")
+            run("rm /root/hold")
+            result = up.end()
+    finally:
+        run("rm -f /root/hold")
+
+    assert (result.code, result.changed) == (0, ["wanted : Install it"])
+
+
+def test_half_configured_packages_are_finished_first(inventory: Path, run: Callable[[str], str]) -> None:
+    run("touch /root/fail; ! dpkg -i /root/repository/slow.deb 2>/dev/null; rm /root/fail")
+    assert run("dpkg --audit")
+
+    result = provision("up", inventory)
+
+    output = "".join(event["text"] for event in result.events if event["event"] == "task_output")
+    assert "finishing packages that an earlier run left half configured\n" in output
+    assert (result.code, result.changed) == (0, ["wanted : Install it"])
+    assert re.fullmatch(r"(install ok installed ){2}", run("dpkg-query -W -f '${Status} ' wanted slow"))
