@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from provision.errors import ConnectionLost
@@ -147,13 +147,16 @@ PLAYBOOKS = st.tuples(sketches(1), sketches(0), sketches(0), sketches(0)).map(
 )
 
 
+NOTHING = Moment(wants=None, edits=None, stops="", only=frozenset(), rolls=False, budget=0)
+CONFIG = Sketch("a", "", frozenset({"Restart web"}), steps=1, installs="", rolling=False)
+START = Sketch("", "web", frozenset(), steps=1, installs="", rolling=False)
+
+
 @settings(max_examples=60, deadline=None)
-@given(
-    PLAYBOOKS,
-    st.booleans(),
-    st.lists(MOMENTS, max_size=2),
-    MOMENTS,
-)
+@example(playbook=[CONFIG], settled=True, moments=[], last=replace(NOTHING, edits=("a", "by hand")))
+@example(playbook=[replace(CONFIG, installs="web"), START], settled=False, moments=[], last=NOTHING)
+@example(playbook=[CONFIG, START, replace(CONFIG, key="b", rolling=True)], settled=False, moments=[], last=NOTHING)
+@given(playbook=PLAYBOOKS, settled=st.booleans(), moments=st.lists(MOMENTS, max_size=2), last=MOMENTS)
 def test_every_handler_runs_after_the_last_change_of_its_notifiers(
     playbook: list[Sketch], settled: bool, moments: list[Moment], last: Moment
 ) -> None:
