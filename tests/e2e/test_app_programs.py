@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import re
 import socket
@@ -210,6 +211,12 @@ class Visitors:
         plain = socket.create_connection((self._address, 443), 15)
         connection.sock = self._context.wrap_socket(plain, server_hostname=DOMAIN)
         path, body = ("/api/notes", '{"text": "here"}') if method == "POST" else ("/version", None)
+        with contextlib.closing(connection):
+            self._ask_until_over(connection, method, path, body)
+
+    def _ask_until_over(
+        self, connection: http.client.HTTPSConnection, method: str, path: str, body: str | None
+    ) -> None:
         while not self._over.is_set():
             try:
                 connection.request(method, path, body, {"Content-Type": "application/json"})
