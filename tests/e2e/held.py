@@ -22,7 +22,7 @@ TASKS = """\
     cmd: |
       mkdir -p /root/held
       touch /root/held/begun
-      until [ -e /root/held/go ]; do sleep 0.05; done
+      until [ -e /root/held/go ]; do echo waiting; sleep 0.05; done
       touch /root/held/first
     creates: /root/held/first
 - name: Second

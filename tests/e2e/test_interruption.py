@@ -16,7 +16,7 @@ from tests.e2e.held import Held, running, write_role
 
 from provision.lab.inventory import write_inventory
 from provision.lab.lab import Lab
-from provision.lab.provider import Host
+from provision.lab.provider import Host, Image
 
 HOLDER = (
     r"another run holds this host: \S+@\S+ \(pid {pid}\) since \d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ: provision up {file}"
@@ -39,25 +39,31 @@ def held(lab: Lab, host: Host, tmp_path: Path) -> Held:
     return Held(tmp_path, [host], lab.root)
 
 
+def what_is_left(lab: Lab, host: Host) -> list[str]:
+    """What is in the folder of runs, once the lock is free."""
+    wait_for("a free lock", lambda: lab.run(host, "sudo flock -n /run/provision/lock true").returncode == 0)
+    return lab.run(host, "sudo ls /run/provision").stdout.split()
+
+
 @pytest.fixture
-def left(lab: Lab, host: Host) -> Callable[[], str]:
-    """What is in the folder of runs; waits until the lock is free."""
-
-    def left() -> str:
-        wait_for("a free lock", lambda: lab.run(host, "flock -n /run/provision/lock true").returncode == 0)
-        return lab.run(host, "ls /run/provision").stdout.strip()
-
-    return left
+def left(lab: Lab, host: Host) -> Callable[[], list[str]]:
+    return lambda: what_is_left(lab, host)
 
 
-def test_a_killed_run_leaves_the_running_step_to_complete(held: Held, left: Callable[[], str]) -> None:
+@pytest.mark.parametrize("image", [Image(), Image("trixie", "cloud")], ids=str)
+def test_a_killed_run_leaves_the_running_step_to_complete(
+    lab: Lab, make_host: Callable[[Image], Host], tmp_path: Path, image: Image
+) -> None:
+    """Also below a sudo that puts a terminal of its own in between, as newer ones do."""
+    host = make_host(image)
+    held = Held(tmp_path, [host], lab.root)
     with running(held.inventory) as run:
         held.wait_for("begun")
         run.kill()
     locked = provision("up", held.inventory)
     held.go()
 
-    assert left() == "lock"
+    assert what_is_left(lab, host) == ["lock"]
     assert held.done == {"begun", "first"}
     assert locked.code == 4
     again = provision("up", held.inventory)
@@ -82,9 +88,7 @@ def test_the_main_job_is_taken_up_where_it_was_cut(
         with running(site.inventory) as run:
             run.wait_for(kind, text)
             run.kill()
-        wait_for("the step's end", lambda: lab.run(fresh_host, "flock -n /run/provision/lock true").returncode == 0)
-
-        assert lab.run(fresh_host, "ls /run/provision").stdout == "lock\n"
+        assert what_is_left(lab, fresh_host) == ["lock"]
         assert lab.run(fresh_host, completed).returncode == 0, text
         assert not (site.root / untouched[1:]).exists()
 
@@ -108,7 +112,7 @@ def test_a_second_run_is_refused_and_a_plan_is_not(held: Held) -> None:
     assert done.code == 0
 
 
-def test_ctrl_c_lets_the_running_step_complete(lab: Lab, host: Host, held: Held, left: Callable[[], str]) -> None:
+def test_ctrl_c_lets_the_running_step_complete(lab: Lab, host: Host, held: Held, left: Callable[[], list[str]]) -> None:
     """Also where the host allows no second session beside the first."""
     drop_in = lab.root(host) / "etc/ssh/sshd_config.d/one-session.conf"
     drop_in.write_text("MaxSessions 1\n")
@@ -128,11 +132,11 @@ def test_ctrl_c_lets_the_running_step_complete(lab: Lab, host: Host, held: Held,
     assert result.changed == ["held : First"]
     assert (result.error["kind"], result.error["message"]) == ("Interrupted", "stopped as asked, between two steps")
     assert result.error["hint"] == "run again: it goes on from there"
-    assert (held.done, left()) == ({"begun", "first"}, "lock")
+    assert (held.done, left()) == ({"begun", "first"}, ["lock"])
     assert provision("up", held.inventory).changed == ["held : Second"]
 
 
-def test_a_second_ctrl_c_waits_for_no_step(held: Held, left: Callable[[], str]) -> None:
+def test_a_second_ctrl_c_waits_for_no_step(held: Held, left: Callable[[], list[str]]) -> None:
     """A step that does not say how to end it, as of apt, is left alone."""
     with running(held.inventory) as run:
         held.wait_for("begun")
@@ -147,11 +151,11 @@ def test_a_second_ctrl_c_waits_for_no_step(held: Held, left: Callable[[], str]) 
         "given up, as asked; the running step completes by itself, no further one is started"
     )
     assert result.error["hint"] == "run again: it goes on from there, once that step has completed"
-    assert (left(), held.done) == ("lock", {"begun", "first"})
+    assert (left(), held.done) == (["lock"], {"begun", "first"})
 
 
 def test_a_second_ctrl_c_ends_a_unit_that_is_being_started(
-    lab: Lab, host: Host, tmp_path: Path, left: Callable[[], str]
+    lab: Lab, host: Host, tmp_path: Path, left: Callable[[], list[str]]
 ) -> None:
     """Killing systemctl would not: its job goes on."""
     write_role(tmp_path, "long", ONESHOT)
@@ -168,10 +172,10 @@ def test_a_second_ctrl_c_ends_a_unit_that_is_being_started(
     assert result.code == 130
     assert result.error["message"] == "the running step was ended, as asked"
     assert lab.run(host, "systemctl is-active long").stdout in ("failed\n", "inactive\n")
-    assert left() == "lock"
+    assert left() == ["lock"]
 
 
-def test_a_silent_line_leaves_no_lock(lab: Lab, host: Host, held: Held, left: Callable[[], str]) -> None:
+def test_a_silent_line_leaves_no_lock(lab: Lab, host: Host, held: Held, left: Callable[[], list[str]]) -> None:
     """Nothing is closed, nothing arrives: both ends notice by themselves, within a minute and a quarter."""
     with running(held.inventory) as run:
         held.wait_for("begun")
@@ -184,7 +188,7 @@ def test_a_silent_line_leaves_no_lock(lab: Lab, host: Host, held: Held, left: Ca
             wait_for("the watchdog", lambda: lab.run(host, "ls /run/provision/run.*/dead").returncode == 0)
             noticed = time.monotonic() - began
             held.go()
-            assert left() == "lock"
+            assert left() == ["lock"]
 
     assert result.code == 3
     assert result.error["message"] == f"the connection to {host.name} ({host.address} port {host.port}) was lost"
