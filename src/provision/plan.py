@@ -194,9 +194,12 @@ class _Builder:
         guarded = bool(self._plan.items) and getattr(resource, "GUARDED", False)
         self._plan.verdicts.append(Verdict(task, "unknown" if guarded else "change", diff))
         steps = list(resource.change(diff))
+        answered: list[Handler] = []
         if isinstance(resource, Service) and resource.starts(diff):
-            steps[0] = self._restart_instead(position, resource.unit, steps[0])
-        heard = [handler for handler in self._playbook.handlers if _notifies(task, handler)]
+            answered = [handler for handler in self._due(position) if _unit(handler) == resource.unit]
+            steps[0] = self._restart_instead(resource.unit, steps[0], answered)
+        # What a start answers it does not notify again: its stamp has just been written.
+        heard = [handler for handler in self._playbook.handlers if _notifies(task, handler) and handler not in answered]
         forget = [_forget(handler) for handler in heard if handler not in self._notified]
         steps[0] = replace(steps[0], script=lines(*forget, steps[0].script))
         self._notified |= {handler: task for handler in heard}
@@ -204,12 +207,11 @@ class _Builder:
             steps = [replace(step, secret=True) for step in steps]
         self._plan.items.append(Item(task.role, task.name, tuple(steps)))
 
-    def _restart_instead(self, position: int, unit: str, start: Step) -> Step:
+    def _restart_instead(self, unit: str, start: Step, answered: list[Handler]) -> Step:
         """A planned start with due handlers is a restart: a package may have started the unit meanwhile.
 
         `systemctl start` changes nothing then, so the unit is stopped first, in the same step: no cut can fall between.
         """
-        answered = [handler for handler in self._due(position) if _unit(handler) == unit]
         if not answered:
             return start
         for handler in answered:

@@ -155,6 +155,12 @@ START = Sketch("", "web", frozenset(), steps=1, installs="", rolling=False)
 @settings(max_examples=60, deadline=None)
 @example(playbook=[CONFIG], settled=True, moments=[], last=replace(NOTHING, edits=("a", "by hand")))
 @example(playbook=[replace(CONFIG, installs="web"), START], settled=False, moments=[], last=NOTHING)
+@example(
+    playbook=[CONFIG, replace(START, notify=CONFIG.notify), replace(CONFIG, key="b")],
+    settled=False,
+    moments=[],
+    last=NOTHING,
+)
 @example(playbook=[CONFIG, START, replace(CONFIG, key="b", rolling=True)], settled=False, moments=[], last=NOTHING)
 @given(playbook=PLAYBOOKS, settled=st.booleans(), moments=st.lists(MOMENTS, max_size=2), last=MOMENTS)
 def test_every_handler_runs_after_the_last_change_of_its_notifiers(

@@ -169,6 +169,16 @@ def test_a_start_absorbs_a_stale_handler_too() -> None:
     assert (names(plan), absorbed(plan)) == (["Service"], True)
 
 
+def test_a_start_answers_its_own_notification_too() -> None:
+    """Else a later notifier would take the handler for notified, and leave the stamp that the start has written."""
+    start = task(WEB, "Restart")
+    fake = FakeHost()
+    up(converge(fake, [task(CONFIG, "Restart"), start, task(OTHER, "Restart")], [RESTART]))
+    forget, keep = f"forget {stamp_name(RESTART)}", f"keep {stamp_name(RESTART)}"
+    first = [forget, "set config", "fresh web.service", keep]
+    assert fake.log == [*first, forget, "set other", "fresh web.service", keep]
+
+
 def test_a_start_of_another_unit_absorbs_nothing() -> None:
     plan = plan_of(FakeHost(), [task(CONFIG, "Restart"), task(Service(name="other", state="started"))])
     assert names(plan) == ["config", "Service", "Restart"]
