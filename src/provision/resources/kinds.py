@@ -28,6 +28,7 @@ from provision.resources.service import Service
 from provision.resources.sysctl import Sysctl
 from provision.resources.systemd_unit import SystemdUnit
 from provision.resources.template import Template
+from provision.resources.timezone import Timezone
 from provision.resources.unarchive import Unarchive
 from provision.resources.uri import Uri
 from provision.resources.user import User
@@ -62,6 +63,7 @@ KINDS: Mapping[str, type[Resource]] = {
     "systemd_service": Service,
     "systemd_unit": SystemdUnit,
     "template": Template,
+    "timezone": Timezone,
     "unarchive": Unarchive,
     "uri": Uri,
     "user": User,
