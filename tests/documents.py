@@ -27,8 +27,8 @@ from provision.yamlfile import load
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
-OWN = ("release", "build", "deployment", "certificate")
-"""The modules that Ansible has not, in the order in which the roles use them."""
+OWN = ("systemd_unit", "release", "build", "deployment", "certificate")
+"""The modules that Ansible has not, in the order in which a reader meets them."""
 
 _BLOCK = re.compile(r"(<!-- generated: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -130,8 +130,8 @@ def modules_page() -> str:
     ansible = sorted(name for name in named if name not in OWN)
     about = (
         "What a task of a role may use. Names, fields and values are Ansible's, but for the fields `unless`, "
-        "`environment` and `validate_tree`; `ansible.builtin.` before a name is allowed. A field that is not listed is "
-        "refused, with the nearest name.\n\n"
+        "`environment` and `validate_tree`, and `checksum` of unarchive. `ansible.builtin.` before a name is allowed, "
+        f"and so are {code(tasks._ELSEWHERE)}. A field that is not listed is refused, with the nearest name.\n\n"
         "Types: `path` is a file of the role or beside the inventory, `mode` four octal digits such as `0644`."
     )
     parts = [
@@ -139,7 +139,7 @@ def modules_page() -> str:
         "<!-- Written by `make docs` from src/provision/resources; do not edit. -->",
         prose(about),
         *(_module(name, *named[name]) for name in ansible),
-        "# The app's own modules\n\nUsed by the role `app`; Ansible has nothing like them.",
+        "# Modules that Ansible has not\n\nAll but the first are for the roles `app` and `caddy`.",
         *(_module(name, *named[name]) for name in OWN),
     ]
     return "\n\n".join(parts) + "\n"
