@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import dataclass
 
 import pytest
 import testinfra.host
@@ -15,6 +15,29 @@ from provision.lab.provider import Host
 
 TRIES = 5
 """Kills until one has fallen between repair and handler."""
+
+
+@dataclass(frozen=True)
+class Managed:
+    """A file that a task writes, and what shows that its handler has run."""
+
+    path: str
+    task: str
+    handler: str
+    shown_by: str
+    """A property of caddy.service."""
+
+    def __str__(self) -> str:
+        return self.handler
+
+    def handled(self, site: Site) -> str:
+        return site.show("caddy.service", self.shown_by)
+
+
+MANAGED = [
+    Managed("etc/caddy/Caddyfile", "caddy : Configure Caddy", "caddy : restart caddy", "InvocationID"),
+    Managed("etc/caddy/sites/notes.caddy", "app : Give the app its site", "caddy : reload caddy", "ExecReload"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -33,15 +56,6 @@ def site(deployed: Site) -> Site:
     """The same, converged, whatever the test before left."""
     deployed.up()
     return deployed
-
-
-def caddyfile(site: Site) -> Path:
-    return site.root / "etc/caddy/Caddyfile"
-
-
-def last_reload(site: Site) -> str:
-    """When and as which process Caddy was last told to reload."""
-    return site.show("caddy.service", "ExecReload")
 
 
 def test_nothing_to_do_writes_nothing(site: Site) -> None:
@@ -76,29 +90,18 @@ def test_the_environment_changes_the_deployment_alone(site: Site) -> None:
     assert site.up().settled == (0, 1)
 
 
-def test_a_caddyfile_edited_by_hand_is_repaired_and_restarts(site: Site) -> None:
-    wanted, started = caddyfile(site).read_text(), site.show("caddy.service", "InvocationID")
-    caddyfile(site).write_text(f"{wanted}\n# by hand\n")
-
-    result = site.up()
-
-    assert result.changed == ["caddy : Configure Caddy", "caddy : restart caddy"]
-    assert caddyfile(site).read_text() == wanted
-    assert site.show("caddy.service", "InvocationID") != started
-    assert site.health()["status"] == "ok"
-
-
-def test_a_site_edited_by_hand_is_repaired_and_reloaded(site: Site) -> None:
-    file = site.root / "etc/caddy/sites/notes.caddy"
-    wanted, started, reloaded = file.read_text(), site.show("caddy.service", "InvocationID"), last_reload(site)
+@pytest.mark.parametrize("managed", MANAGED, ids=str)
+def test_a_file_edited_by_hand_is_repaired_and_its_handler_runs(site: Site, managed: Managed) -> None:
+    file, before = site.root / managed.path, managed.handled(site)
+    wanted = file.read_text()
     file.write_text(f"{wanted}\n# by hand\n")
 
     result = site.up()
 
-    assert result.changed == ["app : Give the app its site", "caddy : reload caddy"]
+    assert result.changed == [managed.task, managed.handler]
     assert file.read_text() == wanted
-    assert last_reload(site) != reloaded
-    assert site.show("caddy.service", "InvocationID") == started
+    assert managed.handled(site) != before
+    assert site.health()["status"] == "ok"
 
 
 def test_a_unit_edited_by_hand_is_put_right_by_a_new_deployment(site: Site) -> None:
@@ -125,32 +128,34 @@ def test_a_stopped_service_is_started(site: Site) -> None:
     assert site.health()["status"] == "ok"
 
 
-def test_a_run_killed_before_the_handler_leaves_the_handler_due(site: Site) -> None:
-    wanted = caddyfile(site).read_text()
+@pytest.mark.parametrize("managed", MANAGED, ids=str)
+def test_a_run_killed_before_the_handler_leaves_the_handler_due(site: Site, managed: Managed) -> None:
+    file, before = site.root / managed.path, managed.handled(site)
+    wanted = file.read_text()
     for _ in range(TRIES):
-        started = site.show("caddy.service", "InvocationID")
-        caddyfile(site).write_text(f"{wanted}\n# by hand\n")
-        kill_at_the_repair(site)
-        if caddyfile(site).read_text() == wanted and site.show("caddy.service", "InvocationID") == started:
+        file.write_text(f"{wanted}\n# by hand\n")
+        kill_at(site, managed.task)
+        if file.read_text() == wanted and managed.handled(site) == before:
             break
         site.up()
+        before = managed.handled(site)
     else:
         pytest.fail(f"none of {TRIES} kills fell between repair and handler")
 
     result = site.up()
 
-    assert result.changed == ["caddy : restart caddy"]
-    assert site.show("caddy.service", "InvocationID") != started
+    assert result.changed == [managed.handler]
+    assert managed.handled(site) != before
     assert site.up().settled == (0, 1)
 
 
-def kill_at_the_repair(site: Site) -> None:
+def kill_at(site: Site, task: str) -> None:
     """SIGKILL the controller as soon as it says that the repair has begun; the step itself is left to complete."""
     with site.start("up") as process:
         assert process.stdout is not None
         for line in process.stdout:
             event = json.loads(line)
-            if event["event"] == "task_started" and event["task"] == "Configure Caddy":
+            if event["event"] == "task_started" and f"{event['role']} : {event['task']}" == task:
                 process.kill()
                 break
     wait_for("the lock", lambda: site.view.run("flock -n /run/provision/lock true").rc == 0)

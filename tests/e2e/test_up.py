@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import testinfra.host
-from tests.e2e.cli import DOMAIN, Result, Site, wait_for
+from tests.e2e.cli import DOMAIN, Result, Site, provision, wait_for
 
 from provision.lab.lab import Lab
 from provision.lab.provider import Host
@@ -128,3 +129,18 @@ def test_http_is_sent_to_https(site: Site) -> None:
     answer = site.curl(f"http://{DOMAIN}/health?x=1", "--write-out", "%{http_code} %{redirect_url}")
 
     assert answer.stdout == f"308 https://{DOMAIN}/health?x=1"
+
+
+def test_looking_leaves_a_fresh_host_as_it_was(
+    lab: Lab, fresh_host: Host, inspect: Callable[[Host], testinfra.host.Host], tmp_path: Path, first: Result
+) -> None:
+    """And the plan is true: it names as many changes as the first run on such a host made."""
+    fresh = Site(tmp_path, fresh_host, lab.root(fresh_host), inspect(fresh_host))
+    before = fresh.listing()
+
+    for words in (("plan",), ("plan", "--diff"), ("up", "--check")):
+        result = provision(*words, fresh.inventory)
+        assert result.code == 0, str(result)
+        assert result.settled == (len(first.changed), 1)
+
+    assert fresh.listing() == before
