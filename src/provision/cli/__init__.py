@@ -10,6 +10,10 @@ from provision.cli.lazy import Command, LazyGroup
 COMMANDS = {
     "up": Command("provision.cli.up:up", "Bring hosts to what their inventory says."),
     "plan": Command("provision.cli.plan:plan", "Show what `up` would change, and change nothing."),
+    "logs": Command("provision.cli.logs:logs", "Show what the app wrote, on all hosts."),
+    "run": Command("provision.cli.run_:run_", "Run a command as the app."),
+    "exec": Command("provision.cli.exec_:exec_", "Run a command as root on hosts."),
+    "ssh": Command("provision.cli.ssh:ssh", "Log in to a host."),
     "inventory": Command(
         "provision.cli.inventory:inventory", "Show what an inventory says, as ansible-inventory does."
     ),

@@ -1,0 +1,127 @@
+"""What the commands that act on hosts have in common: their options, their words, how they connect."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
+
+import click
+
+from provision.cli.options import DEFAULT_INVENTORY
+
+if TYPE_CHECKING:
+    from provision.events import Event
+    from provision.report import Report
+    from provision.transport.protocol import Connection, Login
+
+Function: TypeAlias = Callable[..., Any]
+
+_LIMIT = click.option(
+    "--limit", "-l", metavar="PATTERN", multiple=True, help="Only these hosts: Ansible's patterns; repeatable."
+)
+_CONNECTION = (
+    click.option(
+        "--accept-new-host-keys", is_flag=True, help="Trust hosts never met before. A changed key is always refused."
+    ),
+    click.option("--ask-become-pass", "-K", is_flag=True, help="Ask for the password of sudo, once for all hosts."),
+)
+
+
+def inventory_argument(function: Function) -> Function:
+    """Give a command INVENTORY, its first argument."""
+    return click.argument("inventory", type=click.Path(path_type=Path), default=DEFAULT_INVENTORY)(function)
+
+
+def host_options(function: Function) -> Function:
+    """Give a command INVENTORY, ``--limit``, and the options about connections, which arrive as ``connecting``."""
+
+    @functools.wraps(function)
+    def command(accept_new_host_keys: bool, ask_become_pass: bool, **others: Any) -> Any:
+        return function(connecting=Connecting(accept_new_host_keys, ask_become_pass), **others)
+
+    for option in reversed((_LIMIT, *_CONNECTION)):
+        command = option(command)
+    return inventory_argument(command)
+
+
+class CommandLine(click.Command):
+    """A command whose last argument is another command, after ``--``; it arrives as ``words``."""
+
+    words_required = True
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """What stands before ``--`` is ours, what stands after it is passed on as it is."""
+        at = args.index("--") if "--" in args else len(args)
+        ours, words = args[:at], args[at + 1 :]
+        asks_for_help = set(ours) & set(ctx.help_option_names)
+        try:
+            rest = super().parse_args(ctx, ours)
+        except click.UsageError as error:
+            if at < len(args):
+                raise
+            hint = "The command for the host goes behind two dashes: -- COMMAND"
+            raise click.UsageError(f"{error.format_message()}\n{hint}", ctx) from error
+        if self.words_required and not words and not asks_for_help:
+            raise click.UsageError("Missing the command for the host; it goes behind two dashes: -- COMMAND", ctx)
+        ctx.params["words"] = tuple(words)
+        return rest
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        """The usage line, with the command at its end."""
+        return [*super().collect_usage_pieces(ctx), "-- COMMAND..." if self.words_required else "[-- COMMAND...]"]
+
+
+@dataclass(frozen=True)
+class Connecting:
+    """The options about connections."""
+
+    accept_new_host_keys: bool
+    ask_become_pass: bool
+
+    def connector(self, report: Report, stopping: threading.Event) -> Callable[[Login], Connection]:
+        """What opens connections; ssh.py and the libraries it imports are loaded at the first."""
+        from provision.cli.questions import ask_about_key, ask_become_password, can_ask
+        from provision.transport.ssh_hostkeys import HostKeyPolicy
+
+        password = ask_become_password() if self.ask_become_pass else None
+        silent = self.accept_new_host_keys or not can_ask()
+        ask = None if silent else partial(ask_about_key, report=report, stopping=stopping)
+        policy = HostKeyPolicy(ask=ask, accept_new=self.accept_new_host_keys)
+
+        def connect(login: Login) -> Connection:
+            from provision.transport import ssh
+
+            if password is not None and login.become_password is None:
+                login = replace(login, become_password=password)
+            return ssh.connect(login, host_keys=policy)
+
+        return connect
+
+
+class Quiet:
+    """A report that shows nothing, and lets one question be asked at a time."""
+
+    def __init__(self) -> None:
+        self._asking = threading.Lock()
+
+    def __call__(self, event: Event) -> None:
+        """Take an event, and forget it."""
+
+    @contextmanager
+    def pause(self) -> Iterator[None]:
+        """Keep other questions waiting."""
+        with self._asking:
+            yield
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        pass

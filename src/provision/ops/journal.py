@@ -1,0 +1,118 @@
+"""What journalctl(1) answers with ``--output=json`` -> entries."""
+
+from __future__ import annotations
+
+import heapq
+import json
+import queue
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from provision.errors import HostError
+from provision.events import Emit, Event
+from provision.ops.events import CommandEnded, CommandOutput
+
+_UNIT = re.compile(r"app-.*?(?P<migrate>-migrate)?@(?P<slot>\w+)\.service")
+_AHEAD = 1000
+"""Entries of one host that may wait for those of another."""
+
+
+@dataclass(frozen=True)
+class LogEntry(Event):
+    """One entry of the journal of ``host``."""
+
+    timestamp: float
+    """Seconds since 1970, by the host's clock."""
+    source: str
+    """``blue``, ``green``, ``migrate blue``, ...: the slot whose unit it belongs to."""
+    pid: int | None
+    """None where systemd says it of the unit."""
+    priority: int
+    """As in syslog(3): 3 and less are errors, 6 is information."""
+    message: str
+
+
+class JournalReader:
+    """Takes the events of commands and emits a LogEntry for each line of their output."""
+
+    def __init__(self, emit: Emit) -> None:
+        self._emit = emit
+        self._rest: defaultdict[str, bytes] = defaultdict(bytes)
+        self._complaints: defaultdict[str, bytes] = defaultdict(bytes)
+
+    def __call__(self, event: Event) -> None:
+        """Take one event; those of one host come from one thread."""
+        match event:
+            case CommandOutput(host, "out", data):
+                *complete, self._rest[host] = (self._rest[host] + data).split(b"\n")
+                for text in complete:
+                    if text:
+                        self._emit(entry(host, text))
+            case CommandOutput(host, _, data):
+                self._complaints[host] += data
+            case CommandEnded():
+                self._emit(self._ending(event))
+            case _:
+                self._emit(event)
+
+    def _ending(self, event: CommandEnded) -> CommandEnded:
+        if not event.status:
+            return event
+        complaint = self._complaints[event.host].decode("utf-8", "replace").strip()
+        # Without a word: no entry matched.
+        error = HostError("the journal cannot be read so", log=complaint.splitlines()) if complaint else None
+        return CommandEnded(event.host, None if error else 0, error)
+
+
+def entry(host: str, text: bytes) -> LogEntry:
+    """One line of journalctl's JSON."""
+    fields: dict[str, Any] = json.loads(text)
+    unit = str(fields.get("UNIT") or fields.get("_SYSTEMD_UNIT") or "")
+    found = _UNIT.fullmatch(unit)
+    source = f"{'migrate ' if found['migrate'] else ''}{found['slot']}" if found else unit
+    return LogEntry(
+        host,
+        timestamp=int(fields["__REALTIME_TIMESTAMP"]) / 1_000_000,
+        source=source,
+        pid=None if "UNIT" in fields else int(fields.get("_PID") or 0) or None,
+        priority=int(fields.get("PRIORITY") or 6),
+        message=_text(fields.get("MESSAGE")),
+    )
+
+
+class Merger:
+    """Entries of several hosts in the order of their times, few of them in memory. Takes events, from any thread."""
+
+    def __init__(self, hosts: Sequence[str], *, ordered: bool = True) -> None:
+        """Where the entries of one host do not come ``ordered``, all of them are waited for."""
+        self._ordered = ordered
+        self._queues: dict[str, queue.Queue[LogEntry | None]] = {host: queue.Queue(_AHEAD) for host in hosts}
+
+    def __call__(self, event: Event) -> None:
+        """Take one event; waits where its host is far ahead of another."""
+        if isinstance(event, LogEntry):
+            self._queues[event.host].put(event)
+        elif isinstance(event, CommandEnded):
+            self._queues[event.host].put(None)
+
+    def entries(self) -> Iterator[LogEntry]:
+        """All entries, until the commands of all hosts have ended."""
+        return heapq.merge(*(self._of(host) for host in self._queues), key=_time)
+
+    def _of(self, host: str) -> Iterator[LogEntry]:
+        found = iter(self._queues[host].get, None)
+        return found if self._ordered else iter(sorted(found, key=_time))
+
+
+def _time(found: LogEntry) -> float:
+    return found.timestamp
+
+
+def _text(value: Any) -> str:
+    """A message is text, or a list of bytes where it is no UTF-8; null where there is none."""
+    if isinstance(value, list):
+        return bytes(byte for byte in value if isinstance(byte, int)).decode("utf-8", "replace")
+    return "" if value is None else str(value)

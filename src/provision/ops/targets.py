@@ -1,0 +1,74 @@
+"""The hosts a command is for, read from the inventory without asking whether `up` could run on them.
+
+An app's source may be broken in the working tree of whoever needs the logs of the one that serves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from provision import argument_specs
+from provision.errors import ConfigError
+from provision.fleet import Fleet
+from provision.inventory import Host, Inventory
+from provision.role import Role
+from provision.scope import Scope
+from provision.transport.protocol import Login
+from provision.yamlfile import Node, from_plain
+
+APP_ROLE = "app"
+
+
+class Targets(Fleet):
+    """The selected hosts of one inventory, each with its login, roles and variables, looked up one by one."""
+
+    def __init__(self, path: Path, limit: Sequence[str] = (), extra: Mapping[str, Node] | None = None) -> None:
+        """Load the inventory ``path``; ``extra`` are the variables of ``--set``. Raises ConfigError."""
+        self.inventory = Inventory.load(path)
+        super().__init__(self.inventory.base, extra or {})
+        self.hosts = self.inventory.select(*(limit or ("all",)))
+
+    def login(self, host: Host) -> Login:
+        """How to reach a host. Raises ConfigError."""
+        return self._login(host)
+
+    def roles(self, host: Host) -> list[Role]:
+        """The roles of a host, in their order. Raises ConfigError."""
+        return self._host_roles(self.given(host))
+
+    def given(self, host: Host) -> dict[str, Node]:
+        """The variables of a host without its roles' defaults, unrendered."""
+        magic = {name: from_plain(value, host.position) for name, value in host.magic.items()}
+        return {**host.variables, **self._extra, **magic}
+
+    def scope(self, host: Host, roles: Sequence[Role]) -> Scope:
+        """All variables of a host, rendered when they are used and with the types that ``roles`` declare."""
+        defaults = {name: node for role in roles for name, node in role.defaults.items()}
+        arguments = {name: argument for role in roles for name, argument in (role.arguments or {}).items()}
+
+        def convert(name: str, node: Node) -> Node:
+            return argument_specs.convert(arguments[name], node, name) if name in arguments else node
+
+        return self._templates.scope({**defaults, **self.given(host)}, None, convert)
+
+    def apps(self, name: str | None) -> list[tuple[Host, str]]:
+        """The hosts that have an app, and its name: ``name``, or what each of them says. Raises ConfigError."""
+        if name is not None:
+            return [(host, name) for host in self.hosts]
+        found = []
+        for host in self.hosts:
+            roles = self.roles(host)
+            if APP_ROLE in (role.name for role in roles):
+                found.append((host, self._app_name(host, roles)))
+        if not found:
+            names = ", ".join(host.name for host in self.hosts)
+            raise ConfigError(f"no app is on {names}: the role app is not in their roles", hint="name one with --app")
+        return found
+
+    def _app_name(self, host: Host, roles: Sequence[Role]) -> str:
+        try:
+            return self.scope(host, roles).node("app_name").text
+        except ConfigError as error:
+            hint = f"{error.hint}; or name the app with --app".removeprefix("; or ")
+            raise ConfigError(error.message, position=error.position, hint=hint) from error
