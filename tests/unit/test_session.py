@@ -214,6 +214,14 @@ def test_an_early_end_is_never_success(connection: LocalConnection, tmp_path: Pa
         session.trip({"main": b"kill -KILL $PPID"}, lambda frame: None)
 
 
+def test_a_script_that_is_killed_ends_the_session(connection: LocalConnection, tmp_path: Path) -> None:
+    with (
+        Session(connection, holder="test", base=str(tmp_path / "run")) as session,
+        pytest.raises(ConnectionLost, match="before its last frame"),
+    ):
+        session.trip({"main": b"kill -KILL $$"}, lambda frame: None)
+
+
 def test_a_silent_line_frees_the_lock(tmp_path: Path) -> None:
     base = str(tmp_path / "run")
     connection = LocalConnection()

@@ -89,7 +89,8 @@ drive() {
 			tar -xzf "$run/$2.tgz" -C "$run/$2" || exit 1
 			rm "$run/$2.tgz"
 			export run nonce here="$run/$2"
-			sh "$here/main"
+			# A script that ended early has not sent its last frame; the other side would wait for it for ever.
+			sh "$here/main" || exit 1
 			[ ! -e "$run/dead" ] || exit 1
 			rm -rf "${run:?}/$2"
 			;;
