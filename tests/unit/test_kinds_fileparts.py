@@ -63,7 +63,7 @@ def test_a_line_is_where_ansible_puts_it(
 ) -> None:
     path.write_bytes(before.encode("latin-1"))
     path.chmod(0o604)
-    assert host.converge(line(path, **wanted)) == (set() if before == after else {"line"})
+    assert host.converge(line(path, **wanted)) == (set() if before == after else {f"line of {path}"})
     assert path.read_bytes() == after.encode("latin-1")
     assert path.stat().st_mode & 0o7777 == 0o604
     assert os.listdir(path.parent) == [path.name]
@@ -103,13 +103,13 @@ BLOCK = "# BEGIN ANSIBLE MANAGED BLOCK\none\n  two\n# END ANSIBLE MANAGED BLOCK\
 def test_a_block_is_written_once(host: Host, path: Path, before: str, fields: dict[str, str], after: str) -> None:
     path.write_text(before)
     block = BlockInFile(path=str(path), block="one\n  two\n", **fields)  # type: ignore[arg-type]  # all are text
-    assert host.converge(block) == (set() if before == after else {"block"})
+    assert host.converge(block) == (set() if before == after else {f"block of {path}"})
     assert path.read_text() == after
 
 
 def test_a_block_is_removed(host: Host, path: Path) -> None:
     path.write_text("a\n" + BLOCK + "b")
-    assert host.converge(BlockInFile(path=str(path), state="absent")) == {"block"}
+    assert host.converge(BlockInFile(path=str(path), state="absent")) == {f"block of {path}"}
     assert path.read_text() == "a\nb"
     assert host.converge(BlockInFile(path=str(path))) == set()
 
@@ -132,7 +132,7 @@ def test_two_blocks_have_two_markers(host: Host, path: Path) -> None:
 def test_a_file_is_made_only_where_that_is_asked_for(host: Host, path: Path) -> None:
     assert "create: true makes one" in host.fails(line(path, "x"))
     assert host.converge(LineInFile(path=str(path), line="x", state="absent")) == set()
-    assert host.converge(LineInFile(path=str(path), line="x", create=True)) == {"line"}
+    assert host.converge(LineInFile(path=str(path), line="x", create=True)) == {f"line of {path}"}
     assert (path.read_text(), path.stat().st_mode & 0o777) == ("x\n", 0o644)
     assert "the folder of" in host.fails(LineInFile(path=f"{path}-/y/z", line="x", create=True))
     assert "is no regular file" in host.fails(LineInFile(path=str(path.parent), line="x", create=True))

@@ -71,7 +71,7 @@ class AuthorizedKey:
         if self.state == "absent":
             return {read[name]: "" for name in keys}
         number = {read["keys"]: str(len(keys))} if self.exclusive else {}
-        place = {read["folder"]: f"{self.user} 700", read["file"]: f"{self.user} 600"}
+        place = {read[".ssh"]: f"{self.user} 700", read["authorized_keys"]: f"{self.user} 600"}
         return {**place, **{read[name]: line for name, line in keys.items()}, **number}
 
     def change(self, diff: Diff) -> list[Step]:
@@ -111,7 +111,7 @@ END {
 
 _READ = """\
 folder=$(getent passwd -- "$user" | cut -d : -f 6)/.ssh
-printf '%s\\n' "folder=$(stat -c '%U %a' -- "$folder")" "file=$(stat -c '%U %a' -- "$folder"/authorized_keys)"
+printf '%s\\n' ".ssh=$(stat -c '%U %a' -- "$folder")" "authorized_keys=$(stat -c '%U %a' -- "$folder"/authorized_keys)"
 if [ -f "$folder"/authorized_keys ]; then
     awk {} "$folder"/authorized_keys
 fi"""

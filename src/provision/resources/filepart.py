@@ -66,8 +66,12 @@ class FilePart(ABC):
         """Defines ``edit``, which prints the wanted content of the file ``$old``."""
 
     @property
+    def _property(self) -> str:
+        return f"{self.PART} of {self.path}".replace("=", "?")
+
+    @property
     def _read(self) -> Shell:
-        head = sh("dest={} part={} wanted={} text={}", self.path, self.PART, self.wanted, self.text)
+        head = sh("dest={} part={} wanted={} text={}", self.path, self._property, self.wanted, self.text)
         return Shell(lines(head, _FUNCTIONS, self.edit(), _READ))
 
     def reads(self) -> Iterable[Read]:
@@ -76,7 +80,7 @@ class FilePart(ABC):
 
     def desired(self, facts: Facts) -> State:
         """That it would not."""
-        return {self._read[self.PART]: self.wanted}
+        return {self._read[self._property]: self.wanted}
 
     def change(self, diff: Diff) -> list[Step]:
         """One step: write beside the file, validate, rename."""

@@ -41,7 +41,7 @@ class Sysctl:
 
     @property
     def _kernel(self) -> Shell:
-        return Shell(lines(sh("path={}", _proc(self.name)), _READ))
+        return Shell(lines(sh("name={} path={}", self.name, _proc(self.name)), _READ))
 
     @property
     def _value(self) -> str:
@@ -55,7 +55,7 @@ class Sysctl:
         """Both have the value, or there is no file."""
         if self.state == "absent":
             return {Stat(self._file)["type"]: "absent"}
-        return {**desired_file(self._file, self._text().encode()), self._kernel["value"]: self._value}
+        return {**desired_file(self._file, self._text().encode()), self._kernel[self.name]: self._value}
 
     def change(self, diff: Diff) -> list[Step]:
         """One step: the kernel first, since it refuses what is no value."""
@@ -80,7 +80,7 @@ def _proc(name: str) -> str:
 
 
 _READ = Sh("""\
-if [ -e "$path" ]; then printf 'value=%s\\n' "$(tr -s '[:space:]' ' ' <"$path" | sed 's/ $//')"; fi""")
+if [ -e "$path" ]; then printf '%s=%s\\n' "$name" "$(tr -s '[:space:]' ' ' <"$path" | sed 's/ $//')"; fi""")
 
 _APPLY = Sh("""\
 if [ ! -e "$path" ]; then

@@ -42,38 +42,55 @@ class WaitFor:
             raise ValueError(f"host {self.host!r} is neither a name nor an address")
 
     @property
+    def _what(self) -> str:
+        return f"port {self.port} of {self.host}" if self.path is None else self.path.replace("=", "?")
+
+    @property
+    def _wanted(self) -> str:
+        begin, end = ("open", "closed") if self.path is None else ("there", "gone")
+        return begin if self.state in ("started", "present") else end
+
+    @property
     def _test(self) -> Sh:
-        """Defines ``holds``."""
-        # bash is essential in Debian, and what it opens here is closed with it.
-        port = sh("timeout 5 bash -c ': <>\"/dev/tcp/$1/$2\"' bash {} {} 2>/dev/null", self.host, self.port or 0)
-        test = port if self.path is None else sh("[ -e {} ]", self.path)
-        return sh("holds() {{ {}{}; }}", Sh("! " * (self.state in ("stopped", "absent"))), test)
+        """Defines ``look``, which sets ``found``."""
+        if self.path is not None:
+            return sh(_LOOK, sh("[ -e {} ]", self.path), "there", "gone")
+        # bash is essential in Debian; what it opens here is closed with it.
+        return sh(_LOOK, sh(_CONNECT, self.host, self.port or 0), "open", "closed")
 
     @property
     def _answer(self) -> Shell:
-        return Shell(lines(self._test, Sh("if holds; then echo holds=yes; else echo holds=no; fi")))
+        return Shell(lines(self._test, sh("look\nprintf '%s\\n' {}=\"$found\"", self._what)))
 
     def reads(self) -> Iterable[Read]:
         """One look."""
         return (self._answer,)
 
     def desired(self, facts: Facts) -> State:
-        """That it is so."""
-        return {self._answer["holds"]: "yes"}
+        """What is waited for."""
+        return {self._answer[self._what]: self._wanted}
 
     def change(self, diff: Diff) -> list[Step]:
         """One step: look until it is so."""
-        what = self.path if self.path is not None else f"port {self.port} of {self.host}"
-        wanted = {"started": "open", "present": "open", "stopped": "closed", "absent": "closed"}[self.state]
-        if self.path is not None:
-            wanted = "there" if wanted == "open" else "gone"
-        message = self.msg or f"{what} is not {wanted} after {self.timeout} s"
-        return [Step(lines(self._test, sh("patience={} message={}", self.timeout, message), _WAIT))]
+        message = self.msg or f"{self._what} is not {self._wanted} after {self.timeout} s"
+        head = sh("wanted={} patience={} message={}", self._wanted, self.timeout, message)
+        return [Step(lines(self._test, head, _WAIT))]
 
+
+_LOOK = """\
+look() {{
+    if {}; then found={}; else found={}; fi
+}}"""
+
+_CONNECT = """\
+timeout 5 bash -c ': <>"/dev/tcp/$1/$2"' bash {} {} 2>/dev/null"""
 
 _WAIT = Sh("""\
 end=$(($(date +%s) + patience))
-until holds; do
+while
+    look
+    [ "$found" != "$wanted" ]
+do
     if [ "$(date +%s)" -ge "$end" ]; then
         printf '%s\\n' "$message" >&2
         exit 1
