@@ -14,7 +14,7 @@ from provision.inventory.connection import login_variables
 from provision.nearest import did_you_mean
 from provision.playbook import HostPlay
 from provision.resources.kinds import KINDS
-from provision.role import SHIPPED, Role, load_role, modules
+from provision.role import SHIPPED, Modules, Role, load_role
 from provision.source import Sources
 from provision.template_errors import UndefinedVariable
 from provision.templating import Templates
@@ -33,7 +33,7 @@ class Fleet:
         self._folder, self._extra = folder, extra
         self._apps = Sources(folder)
         self._templates = Templates(self._apps.filters())
-        self._modules = modules(KINDS)
+        self._modules = Modules(KINDS)
         self._search = (folder / "roles", SHIPPED)
         self._roles: dict[str, Role] = {}
 

@@ -5,7 +5,7 @@ Not named roles.py: the folder of shipped roles, ``roles``, lies beside this fil
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,9 +40,26 @@ class Role:
     """What meta/argument_specs.yml declares; None without one."""
 
 
-def modules(kinds: Mapping[str, type[Resource]]) -> Mapping[str, Module]:
-    """The modules that tasks may use, from the registry of kinds."""
-    return {name: Module(name, kind) for name, kind in kinds.items()}
+class Modules(Mapping[str, Module]):
+    """The modules that tasks may use, each made from its kind when it is first asked for."""
+
+    def __init__(self, kinds: Mapping[str, type[Resource]]) -> None:
+        self._kinds = kinds
+        self._made: dict[str, Module] = {}
+
+    def __getitem__(self, name: str) -> Module:
+        if name not in self._made:
+            self._made[name] = Module(name, self._kinds[name])
+        return self._made[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._kinds
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._kinds)
+
+    def __len__(self) -> int:
+        return len(self._kinds)
 
 
 def load_role(

@@ -25,7 +25,7 @@ from provision.errors import ConfigError, ProvisionError
 from provision.fleet import Fleet
 from provision.inventory import Inventory
 from provision.resources.kinds import KINDS
-from provision.role import SHIPPED, modules
+from provision.role import SHIPPED, Modules
 from provision.yamlfile import load
 
 FOLDERS = (".", "docs", "roles/*", "tests/*")
@@ -144,7 +144,7 @@ def test_every_inventory_is_valid(block: Block, app: Path) -> None:
 def test_every_task_is_valid(block: Block, tmp_path: Path) -> None:
     file = tmp_path / "main.yml"
     file.write_text(block.text)
-    assert tasks.parse_tasks(load(file), modules(KINDS))
+    assert tasks.parse_tasks(load(file), Modules(KINDS))
 
 
 def test_the_check_of_inventories_finds_what_is_wrong(app: Path) -> None:
@@ -258,5 +258,5 @@ def test_a_refused_module_is_told_what_to_do_instead(tmp_path: Path) -> None:
         file = tmp_path / "main.yml"
         file.write_text(f"- {name}: {{}}\n")
         with pytest.raises(ConfigError) as refusal:
-            tasks.parse_tasks(load(file), modules(KINDS))
+            tasks.parse_tasks(load(file), Modules(KINDS))
         assert refusal.value.hint == hint

@@ -15,7 +15,7 @@ from provision.playbook import HostPlay
 from provision.resources.base import Diff, Digest, Facts, LocalFile, Read, Rendered, Stat, State, Step, Unit
 from provision.resources.fields import Mode, option
 from provision.resources.task import Handler
-from provision.role import SHIPPED, Role, load_role, modules
+from provision.role import SHIPPED, Modules, Role, load_role
 from provision.source import SourceTree
 from provision.templating import Templates
 from provision.yamlfile import Node, parse
@@ -79,7 +79,7 @@ class Release(Kind):
         return (Stat(self.dest),)
 
 
-MODULES = modules({"copy": Copy, "release": Release, "template": Template, "service": Service, "systemd": Service})
+MODULES = Modules({"copy": Copy, "release": Release, "template": Template, "service": Service, "systemd": Service})
 HANDLER = "- name: restart shop\n  service: {name: shop, state: restarted}\n"
 MAPPING = "Write one `name: value` per line, indented and without dashes."
 DEBIAN = Facts(distribution="Debian", distribution_release="bookworm", hostname="web1", processor_vcpus=4)

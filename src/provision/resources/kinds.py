@@ -1,72 +1,66 @@
-"""Every kind of resource by its name in YAML."""
+"""Every kind of resource by its name in YAML; a kind's module is imported when a task first names it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from importlib import import_module
 
-from provision.resources.apt_repository import Deb822Repository
-from provision.resources.assert_ import Assert
-from provision.resources.authorized_key import AuthorizedKey
 from provision.resources.base import Resource
-from provision.resources.blockinfile import BlockInFile
-from provision.resources.build import Build
-from provision.resources.certificate import Certificate
-from provision.resources.command import Command, ShellCommand
-from provision.resources.copy import Copy
-from provision.resources.cron import Cron
-from provision.resources.debug import Debug
-from provision.resources.deployment import Deployment
-from provision.resources.file import File
-from provision.resources.get_url import GetUrl
-from provision.resources.git import Git
-from provision.resources.group import Group
-from provision.resources.hostname import Hostname
-from provision.resources.lineinfile import LineInFile
-from provision.resources.package import Package
-from provision.resources.release import Release
-from provision.resources.service import Service
-from provision.resources.sysctl import Sysctl
-from provision.resources.systemd_unit import SystemdUnit
-from provision.resources.template import Template
-from provision.resources.timezone import Timezone
-from provision.resources.unarchive import Unarchive
-from provision.resources.uri import Uri
-from provision.resources.user import User
-from provision.resources.wait_for import WaitFor
 
-KINDS: Mapping[str, type[Resource]] = {
-    "apt": Package,
-    "apt_repository": Deb822Repository,
-    "assert": Assert,
-    "authorized_key": AuthorizedKey,
-    "blockinfile": BlockInFile,
-    "build": Build,
-    "certificate": Certificate,
-    "command": Command,
-    "copy": Copy,
-    "cron": Cron,
-    "deb822_repository": Deb822Repository,
-    "debug": Debug,
-    "deployment": Deployment,
-    "file": File,
-    "get_url": GetUrl,
-    "git": Git,
-    "group": Group,
-    "hostname": Hostname,
-    "lineinfile": LineInFile,
-    "package": Package,
-    "release": Release,
-    "service": Service,
-    "shell": ShellCommand,
-    "sysctl": Sysctl,
-    "systemd": Service,
-    "systemd_service": Service,
-    "systemd_unit": SystemdUnit,
-    "template": Template,
-    "timezone": Timezone,
-    "unarchive": Unarchive,
-    "uri": Uri,
-    "user": User,
-    "wait_for": WaitFor,
-}
+
+class Kinds(Mapping[str, type[Resource]]):
+    """Name -> class, from name -> ``module.Class``. Most runs use a third of the kinds, and imports take time."""
+
+    def __init__(self, places: Mapping[str, str]) -> None:
+        self._places = places
+
+    def __getitem__(self, name: str) -> type[Resource]:
+        module, _, kind = self._places[name].partition(".")
+        found: type[Resource] = getattr(import_module(f"provision.resources.{module}"), kind)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
+KINDS = Kinds(
+    {
+        "apt": "package.Package",
+        "apt_repository": "apt_repository.Deb822Repository",
+        "assert": "assert_.Assert",
+        "authorized_key": "authorized_key.AuthorizedKey",
+        "blockinfile": "blockinfile.BlockInFile",
+        "build": "build.Build",
+        "certificate": "certificate.Certificate",
+        "command": "command.Command",
+        "copy": "copy.Copy",
+        "cron": "cron.Cron",
+        "deb822_repository": "apt_repository.Deb822Repository",
+        "debug": "debug.Debug",
+        "deployment": "deployment.Deployment",
+        "file": "file.File",
+        "get_url": "get_url.GetUrl",
+        "git": "git.Git",
+        "group": "group.Group",
+        "hostname": "hostname.Hostname",
+        "lineinfile": "lineinfile.LineInFile",
+        "package": "package.Package",
+        "release": "release.Release",
+        "service": "service.Service",
+        "shell": "command.ShellCommand",
+        "sysctl": "sysctl.Sysctl",
+        "systemd": "service.Service",
+        "systemd_service": "service.Service",
+        "systemd_unit": "systemd_unit.SystemdUnit",
+        "template": "template.Template",
+        "timezone": "timezone.Timezone",
+        "unarchive": "unarchive.Unarchive",
+        "uri": "uri.Uri",
+        "user": "user.User",
+        "wait_for": "wait_for.WaitFor",
+    }
+)
 """A module's name, without ``ansible.builtin.``, and its class. Aliases are names of their own, as in Ansible."""
