@@ -33,7 +33,7 @@ class NoFiles:
     def local(self, path: Node) -> NoReturn:
         raise AssertionError(path)
 
-    rendered = tree = local
+    rendered = tree = expression = local
 
 
 @pytest.fixture
