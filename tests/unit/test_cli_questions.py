@@ -110,7 +110,7 @@ def test_the_policy_for_host_keys(
 
 def test_the_password_of_sudo_is_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is not shown, and goes to the hosts that have none of their own."""
-    used = connected(tmp_path, monkeypatch, ["-K"], typed="hunter2\n")
+    used = connected(tmp_path, monkeypatch, ["-K"], terminal=True, typed="hunter2\n")
     assert used["login"] == Login("web1", "203.0.113.10", become_password="hunter2")
     assert used["output"] == "BECOME password: \n"
 
@@ -136,7 +136,8 @@ def connected(
     inventory.touch()
     monkeypatch.setattr(ssh, "connect", connect)
     monkeypatch.setattr(running, "Run", Run)
-    monkeypatch.setattr(running, "can_ask", lambda: terminal)
+    for module in (running, questions):
+        monkeypatch.setattr(module, "can_ask", lambda: terminal)
     result = CliRunner().invoke(main, ["up", str(inventory), *flags], input=typed)
     assert result.exit_code == 0, result.output
     used["output"] = result.output

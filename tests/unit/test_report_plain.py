@@ -103,7 +103,7 @@ def test_verbose_and_diff() -> None:
 def test_plan() -> None:
     """What differs is the result of a plan, so it is shown without being asked for; hosts do not mix."""
     other = TaskVerdict("web2", "app", "Build", "unknown", ("depends on Install Python",))
-    ends = (HostFinished("web1", 3, 1, 0, 0, 1, 0.5), HostFinished("web2", 3, 0, 0, 0, 1, 0.5, unknown=1))
+    ends = (HostFinished("web1", 3, 1, 0, 0, 1, 0.5), HostFinished("web2", 3, 1, 0, 0, 1, 0.5, unknown=1))
     assert shown([*SURVEY[:5], other, SURVEY[5], *ends], Detail(check=True)) == (
         "change:  [web1] motd : Write the greeting\n"
         "    /etc/motd: content, mode 0600 -> 0644\n"
@@ -112,7 +112,7 @@ def test_plan() -> None:
         "    depends on Install Python\n"
         "\n"
         "web1 : ok=3 changed=1 failed=0 unreachable=0 unknown=0 trips=1 0.5s\n"
-        "web2 : ok=3 changed=0 failed=0 unreachable=0 unknown=1 trips=1 0.5s\n"
+        "web2 : ok=3 changed=1 failed=0 unreachable=0 unknown=1 trips=1 0.5s\n"
         "\n"
         "1 change pending, 1 more can only be known after them. `provision up` makes them.\n"
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from provision.errors import Interrupted
+from provision.errors import ConfigError, Interrupted
 from provision.report import Report
 
 if TYPE_CHECKING:
@@ -22,7 +22,11 @@ def can_ask() -> bool:
 
 
 def ask_become_password() -> str:
-    """Ansible's question for the password of sudo; the answer is not shown."""
+    """Ansible's question for the password of sudo; the answer is not shown. Raises ConfigError off a terminal."""
+    if not can_ask():
+        raise ConfigError(
+            "--ask-become-pass asks on a terminal, and this is none", hint="Set ansible_become_password instead."
+        )
     return str(click.prompt("BECOME password", hide_input=True, err=True))
 
 

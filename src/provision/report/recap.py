@@ -62,7 +62,8 @@ def outlook(endings: Sequence[Ending]) -> Line:
     changed, unknown = sum(event.changed for event in finished), sum(event.unknown for event in finished)
     if not changed and not unknown:
         return line("Nothing to change.", "ok")
-    known = f"{changed} change{'' if changed == 1 else 's'} pending"
+    # The unknown ones are among the changed: their steps ask again when their turn comes.
+    known = f"{changed - unknown} change{'' if changed - unknown == 1 else 's'} pending"
     later = f", {unknown} more can only be known after them" if unknown else ""
     return line(f"{known}{later}. `provision up` makes them.", "changed")
 

@@ -72,10 +72,6 @@ class SshConnection:
                 f"{settings.where} opens no further session: {error}", hint="see MaxSessions in its sshd_config"
             ) from error
 
-    def side_stream(self, command: str) -> SshStream:
-        """A second process as root, for a stop file or an upload. Raises Unreachable where MaxSessions forbids one."""
-        return self.root_stream(command)
-
     def close(self) -> None:
         """Close the connection and those it rides on; never raises."""
         self._closed.set()

@@ -71,12 +71,12 @@ def test_close_never_raises_and_ends_receive(connect: Connect, server: Server) -
 def test_a_second_process_runs_beside_the_first_where_the_host_allows_one(connect: Connect, server: Server) -> None:
     server.sessions = 2
     connection = connect()
-    first, second = connection.root_stream("cat"), connection.side_stream("echo second")
+    first, second = connection.root_stream("cat"), connection.root_stream("echo second")
     assert server.read(second) == b"second\n"
     first.send(b"first")
     assert first.receive() == b"first"
     with pytest.raises(Unreachable, match=r"opens no further session.*prohibited") as caught:
-        connection.side_stream("true")
+        connection.root_stream("true")
     assert "MaxSessions" in caught.value.hint
 
 
@@ -123,6 +123,6 @@ def test_what_is_sent_before_close_is_delivered(sshd: Sshd, home: Path) -> None:
 def test_a_third_session_is_one_too_many(sshd: Sshd) -> None:
     with contextlib.closing(ssh.connect(sshd.login, host_keys=HostKeyPolicy())) as connection:
         connection.root_stream("cat")
-        connection.side_stream("cat")
+        connection.root_stream("cat")
         with pytest.raises(Unreachable, match="opens no further session"):
-            connection.side_stream("cat")
+            connection.root_stream("cat")
