@@ -46,7 +46,7 @@ def call(
     command: str, site: Site, *words: str, stdin: bytes = b"", inventory: Path | None = None
 ) -> subprocess.CompletedProcess[bytes]:
     """Run ``provision COMMAND INVENTORY WORDS`` to its end."""
-    argv = [PROVISION, command, inventory or site.inventory, *words]
+    argv: list[str | Path] = [PROVISION, command, inventory or site.inventory, *words]
     return subprocess.run(argv, input=stdin, capture_output=True, check=False, timeout=60)
 
 
@@ -57,7 +57,7 @@ def run(site: Site, *words: str, stdin: bytes = b"") -> subprocess.CompletedProc
 @contextmanager
 def started(command: str, site: Site, *words: str) -> Iterator[subprocess.Popen[str]]:
     """A command that goes on; its output comes as lines."""
-    argv = [PROVISION, command, site.inventory, *words]
+    argv: list[str | Path] = [PROVISION, command, site.inventory, *words]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         yield process
         process.kill()

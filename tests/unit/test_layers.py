@@ -16,10 +16,10 @@ FILES = sorted(SOURCE.rglob("*.py"))
 LAYERS = (
     ("cli", "__main__"),
     ("report", "lab"),
-    ("run", "ops"),
+    ("run", "ops", "explain"),
     ("converge",),
     ("plan", "script", "diffs"),
-    ("play", "fleet", "playbook", "role", "role_files", "roles"),
+    ("play", "fleet", "playbook", "role", "role_files", "role_docs", "roles"),
     ("resources",),
     ("tasks", "schema", "argument_specs", "refusals"),
     ("inventory", "templating", "template_errors", "scope", "filters", "coerce", "secrets"),

@@ -14,6 +14,8 @@ COMMANDS = {
     "run": Command("provision.cli.run_:run_", "Run a command as the app."),
     "exec": Command("provision.cli.exec_:exec_", "Run a command as root on hosts."),
     "ssh": Command("provision.cli.ssh:ssh", "Log in to a host."),
+    "explain": Command("provision.cli.explain:explain", "Show why a variable has its value."),
+    "roles": Command("provision.cli.roles:roles", "List roles, and show their documentation."),
     "inventory": Command(
         "provision.cli.inventory:inventory", "Show what an inventory says, as ansible-inventory does."
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -39,7 +40,7 @@ def show(
     ``reader`` makes other events of them first.
     """
     stopping = threading.Event()
-    watched = UntilGone(view)
+    watched = UntilGone(view, sys.stdout.fileno())
     with Spool(watched) as report:
         ends = Ends(report)
         work = SideBySide(jobs, reader(ends) if reader else ends, connecting.connector(report, stopping), forks=forks)

@@ -26,7 +26,8 @@ class Targets(Fleet):
     def __init__(self, path: Path, limit: Sequence[str] = (), extra: Mapping[str, Node] | None = None) -> None:
         """Load the inventory ``path``; ``extra`` are the variables of ``--set``. Raises ConfigError."""
         self.inventory = Inventory.load(path)
-        super().__init__(self.inventory.base, extra or {})
+        self.extra = extra or {}
+        super().__init__(self.inventory.base, self.extra)
         self.hosts = self.inventory.select(*(limit or ("all",)))
 
     def login(self, host: Host) -> Login:
@@ -40,7 +41,7 @@ class Targets(Fleet):
     def given(self, host: Host) -> dict[str, Node]:
         """The variables of a host without its roles' defaults, unrendered."""
         magic = {name: from_plain(value, host.position) for name, value in host.magic.items()}
-        return {**host.variables, **self._extra, **magic}
+        return {**host.variables, **self.extra, **magic}
 
     def scope(self, host: Host, roles: Sequence[Role]) -> Scope:
         """All variables of a host, rendered when they are used and with the types that ``roles`` declare."""

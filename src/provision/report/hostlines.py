@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import sys
 import time
 from collections import defaultdict
@@ -64,11 +65,16 @@ class _Still:
 
 
 class UntilGone(_Still):
-    """``view``, and word of it when its reader is gone (`provision logs -f | head`)."""
+    """``view``, and word of it when its reader is gone (`provision logs -f | head`), also while nothing happens."""
 
-    def __init__(self, view: View) -> None:
+    interval: float | None = 1.0
+
+    def __init__(self, view: View, descriptor: int) -> None:
+        """``descriptor`` is that of standard output."""
         self.when_gone: Callable[[], object] = lambda: None
         self._view = view
+        self._ends = select.poll()
+        self._ends.register(descriptor, select.POLLERR | select.POLLHUP)
 
     def show(self, event: Event) -> None:
         """Show one event. Raises BrokenPipeError, once ``when_gone`` has been called."""
@@ -77,6 +83,12 @@ class UntilGone(_Still):
         except BrokenPipeError:
             self.when_gone()
             raise
+
+    def tick(self) -> None:
+        """Look for the reader. Raises BrokenPipeError, once ``when_gone`` has been called."""
+        if self._ends.poll(0):
+            self.when_gone()
+            raise BrokenPipeError
 
 
 class OutputLines(_Still):

@@ -1,0 +1,29 @@
+"""What is read like a page: lines on standard output, wrapped and coloured as it can take them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from provision.report.lines import Line
+
+WIDEST = 100
+"""Columns above which lines are hard to read."""
+
+
+def width() -> int | None:
+    """Columns to wrap at; None where no terminal says how wide it is."""
+    return min(os.get_terminal_size(sys.stdout.fileno()).columns, WIDEST) if sys.stdout.isatty() else None
+
+
+def write(lines: Iterable[Line]) -> None:
+    """Write lines on standard output."""
+    from provision.report import wants_color
+    from provision.report.lines import ansi
+
+    color = wants_color(sys.stdout)
+    for content in lines:
+        sys.stdout.write(ansi(content, color=color) + "\n")

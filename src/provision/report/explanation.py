@@ -1,0 +1,37 @@
+"""Where a variable's value comes from, as lines."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from provision.errors import Position
+from provision.explain import Definition, Explanation
+from provision.report.lines import Line, line, prose
+
+
+def explanation(found: Explanation, *, width: int | None) -> Iterator[Line]:
+    """The value, its definitions with the strongest first, and what its role says of it."""
+    yield ((found.name, "bold"), (" on ", "dim"), (found.host, ""), (" = ", "dim"), (found.value, "bold"))
+    for number, definition in enumerate(found.definitions):
+        yield line("")
+        yield from _definition(definition, "in effect" if number == 0 else "overrides")
+    if found.declared:
+        role, argument = found.declared
+        yield line("")
+        kind = " or ".join(map(str, argument.choices)) or argument.type
+        yield from prose(f"{argument.description} ({kind}; role {role})".lstrip(), indent="", width=width)
+
+
+def _definition(definition: Definition, label: str) -> Iterator[Line]:
+    yield ((f"  {label}  ", "dim"), (definition.written, ""))
+    yield line(f"{'':<13}{place(definition.position)} ({definition.where})", "dim")
+
+
+def place(position: Position) -> str:
+    """``file:line:column``, from the current folder where it lies below it; or the option of the command line."""
+    if str(position.file).startswith("--set "):
+        return str(position.file)
+    path = os.path.relpath(position.file)
+    shown = str(position.file) if path.startswith("..") else path
+    return f"{shown}:{position.line}:{position.column}"
