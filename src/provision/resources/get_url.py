@@ -112,16 +112,22 @@ _WGET = """\
 tries = 3
 connect_timeout = 20
 read_timeout = 60
+auth_no_challenge = on
 """
 
 _FETCH = Sh("""\
+failed() { # PROGRAM STATUS
+    echo "$url could not be downloaded ($1 ended with status $2); $dest is as it was" >&2
+    exit 1
+}
 has() { printf '%s  %s\\n' "$wanted" "$1" | sha256sum --check --status 2>/dev/null; }
 if [ -f "$dest" ] && [ ! -L "$dest" ] && has "$dest"; then
     cat -- "$dest" >"$temp" # its owner or mode differs
 elif command -v curl >/dev/null; then
-    curl --config "$FILES"/curl --output "$temp"
+    curl --config "$FILES"/curl --output "$temp" || failed curl "$?"
 elif command -v wget >/dev/null; then
-    WGETRC=$FILES/wget wget --no-verbose --input-file="$FILES"/url --output-document="$temp"
+    # Quiet: what it says holds the whole URL, which may hold a password.
+    WGETRC=$FILES/wget wget --quiet --input-file="$FILES"/url --output-document="$temp" || failed wget "$?"
 else
     echo 'the host has neither curl nor wget: install one by a package task before this one' >&2
     exit 1

@@ -87,4 +87,7 @@ if [ ! -e "$path" ]; then
     echo "there is no kernel parameter $name: check the name, or load its module first" >&2
     exit 1
 fi
-printf '%s\\n' "$value" >"$path\"""")
+printf '%s\\n' "$value" 2>/dev/null >"$path" || {
+    echo "the kernel refuses the value $value of $name" >&2
+    exit 1
+}""")
