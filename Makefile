@@ -12,7 +12,8 @@ TEST_PACKAGES := $(LAB_PACKAGES) openssh-server shellcheck dash bash git procps
 # Does nothing where all are there; says what it installs, and lets apt speak only when it fails.
 define apt
 @dpkg-query --show --showformat '$${db:Status-Status}\n' $(1) 2>&1 | grep -qvx installed || exit 0; \
-echo 'apt-get install $(1)'; export DEBIAN_FRONTEND=noninteractive; \
+echo 'apt-get install $(1)'; [ "$$(id -u)" = 0 ] || { echo 'That needs root: run it, or make with sudo.' >&2; exit 1; }; \
+export DEBIAN_FRONTEND=noninteractive; \
 apt-get update -qq && apt-get install -qq --no-install-recommends $(1) >/dev/null
 endef
 
@@ -21,6 +22,7 @@ help: ## This list
 
 demo: .venv/ready .venv/lab-packages ## A bare test host to HTTPS and back, in this machine
 	@set -eu; name=notes.$(DEMO).internal; inventory=inventories/$(DEMO).yml; \
+	[ "$$(id -u)" = 0 ] || { echo 'make demo boots a container, and that needs root: sudo make demo' >&2; exit 1; }; \
 	exec 9>/run/provision-$(DEMO).lock; \
 	flock --nonblock 9 || { echo 'The lab $(DEMO) is in use by another `make demo`: make demo DEMO=other' >&2; exit 1; }; \
 	authority=$$(mktemp); \

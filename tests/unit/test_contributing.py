@@ -73,5 +73,10 @@ def outcome(module: Module, case: Node) -> str:
     return "change"
 
 
+def test_the_line_for_the_registry_names_the_class(kind: type[Any]) -> None:
+    (place,) = re.findall(rf'`"{NAME}": "(.*)",`', GUIDE.read_text("utf-8"))
+    assert place == f"{NAME}.{kind.__name__}"
+
+
 def test_the_guide_is_short() -> None:
     assert len(block("python").splitlines()) <= 45
