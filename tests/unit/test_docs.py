@@ -91,7 +91,8 @@ def check(words: list[str]) -> None:
         assert found is not None, f"there is no command {words[0]}"
         context = click.Context(found, parent=context, info_name=words[0], **found.context_settings)
         command, words = found, words[1:]
-    if words != ["--help"] and not isinstance(command, click.Group):
+    # A command may be named without its arguments.
+    if words not in ([], ["--help"]) and not isinstance(command, click.Group):
         command.parse_args(context, list(words))
 
 
