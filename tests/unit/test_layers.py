@@ -16,7 +16,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 LAYERS = (
     ("cli", "__main__"),
     ("report", "lab"),
-    ("run", "ops", "explain"),
+    ("run", "ops", "explain", "lint"),
     ("converge",),
     ("plan", "script", "diffs"),
     ("play", "fleet", "playbook", "role", "role_files", "role_docs", "roles"),

@@ -16,6 +16,7 @@ COMMANDS = {
     "ssh": Command("provision.cli.ssh:ssh", "Log in to a host."),
     "explain": Command("provision.cli.explain:explain", "Show why a variable has its value."),
     "roles": Command("provision.cli.roles:roles", "List roles, and show their documentation."),
+    "lint": Command("provision.cli.lint:lint", "Name all that is wrong with an inventory, without a connection."),
     "inventory": Command(
         "provision.cli.inventory:inventory", "Show what an inventory says, as ansible-inventory does."
     ),

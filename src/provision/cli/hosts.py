@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Function: TypeAlias = Callable[..., Any]
 
-_LIMIT = click.option(
+limit_option = click.option(
     "--limit", "-l", metavar="PATTERN", multiple=True, help="Only these hosts: Ansible's patterns; repeatable."
 )
 _CONNECTION = (
@@ -46,7 +46,7 @@ def host_options(function: Function) -> Function:
     def command(accept_new_host_keys: bool, ask_become_pass: bool, **others: Any) -> Any:
         return function(connecting=Connecting(accept_new_host_keys, ask_become_pass), **others)
 
-    for option in reversed((_LIMIT, *_CONNECTION)):
+    for option in reversed((limit_option, *_CONNECTION)):
         command = option(command)
     return inventory_argument(command)
 

@@ -5,15 +5,18 @@ An app's source may be broken in the working tree of whoever needs the logs of t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
-from provision import argument_specs
+from provision import argument_specs, coerce
 from provision.errors import ConfigError
-from provision.fleet import Fleet
+from provision.fleet import DEFAULT_ROLES, Fleet
 from provision.inventory import Host, Inventory
+from provision.playbook import HostPlay
 from provision.role import Role
 from provision.scope import Scope
+from provision.source import SourceTree
 from provision.transport.protocol import Login
 from provision.yamlfile import Node, from_plain
 
@@ -37,6 +40,31 @@ class Targets(Fleet):
     def roles(self, host: Host) -> list[Role]:
         """The roles of a host, in their order. Raises ConfigError."""
         return self._host_roles(self.given(host))
+
+    def loaders(self, host: Host) -> dict[str, Callable[[], Role]]:
+        """What loads each of a host's roles, for whoever goes on where one cannot be. Raises ConfigError."""
+        given = self.given(host)
+        if "roles" not in given:
+            return {name: partial(self._role, name, None) for name in DEFAULT_ROLES}
+        listed = self._templates.resolve(given["roles"], self._templates.scope(given))
+        items = {coerce.text(item, "a role"): item for item in coerce.items(listed, "roles")}
+        return {name: partial(self._role, name, item) for name, item in items.items()}
+
+    def search_path(self) -> tuple[Path, ...]:
+        """The folders of roles."""
+        return self._search
+
+    def play(self, roles: Sequence[Role], given: Mapping[str, Node]) -> HostPlay:
+        """A play of these roles with these variables."""
+        return HostPlay(roles, given, self._templates, folder=self._folder, sources=self._apps)
+
+    def app(self, app_source: str) -> SourceTree:
+        """The app in a folder, packed once. Raises ConfigError."""
+        return self._apps.tree(app_source)
+
+    def ensure_set_is_used(self) -> None:
+        """Refuse ``--set`` of what nothing uses."""
+        self._refuse_unused(self.hosts)
 
     def given(self, host: Host) -> dict[str, Node]:
         """The variables of a host without its roles' defaults, unrendered."""

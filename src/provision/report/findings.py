@@ -1,0 +1,42 @@
+"""What lint found, as lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from provision.inventory import Host
+from provision.lint import Findings
+from provision.report.blocks import error_block
+from provision.report.lines import Line, Style, line, prose
+
+
+def findings(found: Findings, inventory: Path, hosts: Sequence[Host], *, width: int | None) -> Iterator[Line]:
+    """Errors, warnings and notes, and at the end how many there are."""
+    for error in found.errors:
+        yield from error_block(error, width=width)
+        yield line("")
+    for warning in found.warnings:
+        for content in error_block(warning, width=width, label="warning"):
+            yield tuple((text, _milder(style)) for text, style in content)
+        yield line("")
+    for note in found.notes:
+        yield from prose(f"note: {note}", indent="", width=width)
+    if found.notes:
+        yield line("")
+    yield line(f"{inventory}: {_verdict(found)} ({_count(len(hosts), 'host')})", "failed" if found.errors else "ok")
+
+
+def _milder(style: Style) -> Style:
+    return "changed" if style == "failed" else style
+
+
+def _verdict(found: Findings) -> str:
+    if not (found.errors or found.warnings):
+        return "nothing is wrong"
+    counts = [(len(found.errors), "error"), (len(found.warnings), "warning")]
+    return ", ".join(_count(number, word) for number, word in counts if number)
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
