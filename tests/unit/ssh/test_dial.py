@@ -166,18 +166,16 @@ def test_a_line_that_dies_in_silence_is_lost(sshd: Sshd) -> None:
     ],
 )
 def test_what_only_looks_like_a_host(sshd: Sshd, greeting: bytes, cause: str) -> None:
-    held = []
-
     def serve(sock: socket.socket, number: int) -> None:
-        sock.sendall(greeting)
-        held.append(sock)
+        with sock, contextlib.suppress(OSError):
+            sock.sendall(greeting)
+            while sock.recv(65536):
+                pass
 
     with Listener(serve) as listener:
         with pytest.raises(Unreachable, match=cause):
             sshd.user_id(at(sshd, listener.port))
         assert listener.count == 1
-    for sock in held:
-        sock.close()
 
 
 def test_nobody_there(sshd: Sshd) -> None:
