@@ -270,7 +270,7 @@ def test_the_good_tree_is_good(tmp_path: Path) -> None:
     assert len(validate(tmp_path)) == 1
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(files=bad_trees())
 def test_no_mistake_ends_in_anything_but_an_explanation(
     files: dict[str, str], tmp_path_factory: pytest.TempPathFactory
