@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -58,9 +59,14 @@ def _layer(module: str) -> int | None:
     return None
 
 
+@functools.cache
+def _nodes(file: Path) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(ast.parse(file.read_text("utf-8"))))
+
+
 def _imports(file: Path) -> Iterator[tuple[int, str]]:
     """Line and full name of every import, those inside functions and of ``TYPE_CHECKING`` among them."""
-    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+    for node in _nodes(file):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -122,7 +128,7 @@ def test_sizes_and_names(file: Path) -> None:
     assert len(text.splitlines()) <= 300, f"{file} is too long"
     long = [
         f"{file}:{node.lineno}: {node.name}"
-        for node in ast.walk(ast.parse(text))
+        for node in _nodes(file)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and (node.end_lineno or node.lineno) - node.lineno >= 60
     ]
@@ -137,7 +143,7 @@ def test_only_report_prints(file: Path) -> None:
         return
     calls = [
         f"{file}:{node.lineno}"
-        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        for node in _nodes(file)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
     ]
     assert calls == []
