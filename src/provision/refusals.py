@@ -20,6 +20,8 @@ TASK_KEYWORDS: Mapping[str, str] = {
     "args": "Put the fields into the module's own mapping.",
     "async": "Long steps show their output while they run; remove it.",
     "become": _ROOT,
+    "become_exe": _ROOT,
+    "become_flags": _ROOT,
     "become_method": _ROOT,
     "become_user": _ROOT,
     "block": "Repeat when and tags on each task.",

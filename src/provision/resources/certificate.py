@@ -13,6 +13,7 @@ STORAGE = "/var/lib/caddy/.local/share/caddy/certificates"
 """Where the packaged Caddy keeps them: AUTHORITY/NAME/NAME.crt."""
 
 LOOK = """
+[ -d /var/lib/caddy ] || exit 0
 for name in {}; do
 	set -- {}/*/"$name"/"$name".crt
 	if [ -s "$1" ]; then
@@ -25,7 +26,8 @@ for name in {}; do
 done
 echo "own=${{own-}}"
 """
-"""The resolver is asked only for a name without a certificate, so a run with nothing to do costs one stat a name."""
+"""Nothing is missing where Caddy is not there yet. The resolver is asked only for a name without a certificate, so a
+run with nothing to do costs one stat a name."""
 
 
 @dataclass(frozen=True)

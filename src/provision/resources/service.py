@@ -18,7 +18,7 @@ Action = Literal["started", "restarted", "reloaded"]
 class Service:
     """A systemd unit. A name without a dot means ``NAME.service``.
 
-    ``daemon-reload`` happens by itself: systemd says when it is needed. A unit without an [Install] section counts as
+    ``daemon-reload`` happens by itself, before every start. A unit without an [Install] section counts as
     enabled and as disabled. ``restarted`` and ``reloaded`` exist in handlers only: no state of a host equals them.
     """
 

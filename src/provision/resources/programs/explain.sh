@@ -39,6 +39,9 @@ causes() { # LOG
 		say "cause: the app writes where it may not; write to \$STATE_DIRECTORY (/var/lib/app-$NAME), which is also its HOME"
 		;;
 	*"ddress already in use"*) say "cause: the port is taken; see app_port" ;;
+	*"can't start new thread"* | *'Resource temporarily unavailable'*)
+		say "cause: a limit on processes; lower app_workers, or raise the limit in app_service_options"
+		;;
 	*'No module named'*) say "cause: a module is missing: add it to the project's dependencies, or see app_entrypoint" ;;
 	*'Application startup failed'*) say "cause: the app's own startup failed; its exception is above" ;;
 	*'Connection refused'* | *'could not translate host name'* | *'Name or service not known'*)
