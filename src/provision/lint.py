@@ -73,8 +73,11 @@ def lint(targets: Targets) -> Findings:
         _check_entries(targets, name, found)
     if complete:
         found.attempt(targets.ensure_set_is_used)
-        found.warnings += _unused(targets, roles.values())
+        said = {error.position for error in found.errors}
+        found.warnings += (warning for warning in _unused(targets, roles.values()) if warning.position not in said)
         found.notes += _app_notes(targets)
+    found.errors.sort(key=_in_reading_order)
+    found.warnings.sort(key=_in_reading_order)
     return found
 
 
@@ -103,8 +106,9 @@ def _check_variables(targets: Targets, host: Host, roles: Sequence[Role], found:
             known = {**defaults, **given}
             judge(name, partial(argument_specs.check_required, role.name, {name: argument}, known, _place(given)))
         scope = targets.scope(host, roles)
-        for name in given.keys() & arguments.keys() - wrong:
-            judge(name, partial(scope.node, name))
+        for name in arguments:
+            if name in given and name not in wrong:
+                judge(name, partial(scope.node, name))
     return wrong
 
 
@@ -186,3 +190,8 @@ def _optional(arguments: Mapping[str, Argument] | None) -> Mapping[str, Argument
 
 def _place(given: Mapping[str, Node]) -> Position | None:
     return given["roles"].position if "roles" in given else None
+
+
+def _in_reading_order(error: ConfigError) -> tuple[bool, str, int, int]:
+    place = error.position
+    return (False, str(place.file), place.line, place.column) if place else (True, "", 0, 0)

@@ -20,7 +20,7 @@ LAYERS = (
     ("run", "ops", "explain", "lint"),
     ("converge",),
     ("plan", "script", "diffs"),
-    ("play", "fleet", "playbook", "role", "role_files", "role_docs", "roles"),
+    ("play", "fleet", "playbook", "role", "role_files", "role_docs", "json_schema", "roles"),
     ("resources",),
     ("tasks", "schema", "argument_specs", "refusals"),
     ("inventory", "templating", "template_errors", "scope", "filters", "coerce", "secrets"),

@@ -17,11 +17,13 @@ COMMANDS = {
     "explain": Command("provision.cli.explain:explain", "Show why a variable has its value."),
     "roles": Command("provision.cli.roles:roles", "List roles, and show their documentation."),
     "lint": Command("provision.cli.lint:lint", "Name all that is wrong with an inventory, without a connection."),
+    "schema": Command("provision.cli.schema:schema", "Print the JSON Schema of inventories, for editors."),
     "inventory": Command(
         "provision.cli.inventory:inventory", "Show what an inventory says, as ansible-inventory does."
     ),
     "init": Command("provision.cli.init:init", "Write an inventory for the app in the current folder."),
     "lab": Command("provision.cli.lab:lab", "Boot real test hosts on this machine."),
+    "completion": Command("provision.cli.completion:completion", "Print what bash, zsh or fish need for completion."),
     "version": Command("provision.cli.version:version", "Print the version of provision and its surroundings."),
 }
 

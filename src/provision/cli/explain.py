@@ -6,14 +6,19 @@ from pathlib import Path
 
 import click
 
-from provision.cli.hosts import inventory_argument
+from provision.cli.hosts import InventoryFirst, complete_host, inventory_argument
 from provision.cli.options import inventory_of, variables
 
 
-@click.command()
+@click.command(cls=InventoryFirst)
 @inventory_argument
 @click.argument("variable", metavar="VAR")
-@click.option("--host", metavar="HOST", help="The host whose variable it is; needed where there are several.")
+@click.option(
+    "--host",
+    metavar="HOST",
+    shell_complete=complete_host,
+    help="The host whose variable it is; needed where there are several.",
+)
 @click.option(
     "--set",
     "assignments",

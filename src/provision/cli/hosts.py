@@ -23,8 +23,26 @@ if TYPE_CHECKING:
 
 Function: TypeAlias = Callable[..., Any]
 
+
+def complete_host(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """The groups and hosts of the inventory that stands on the command line, for completion."""
+    from provision.errors import ProvisionError
+    from provision.inventory import Inventory
+
+    try:
+        loaded = Inventory.load(Path(ctx.params.get("inventory") or DEFAULT_INVENTORY))
+    except ProvisionError:
+        return []
+    return [name for name in (*loaded.groups, *loaded.hosts) if name.startswith(incomplete)]
+
+
 limit_option = click.option(
-    "--limit", "-l", metavar="PATTERN", multiple=True, help="Only these hosts: Ansible's patterns; repeatable."
+    "--limit",
+    "-l",
+    metavar="PATTERN",
+    multiple=True,
+    shell_complete=complete_host,
+    help="Only these hosts: Ansible's patterns; repeatable.",
 )
 _CONNECTION = (
     click.option(
@@ -51,6 +69,21 @@ def host_options(function: Function) -> Function:
     return inventory_argument(command)
 
 
+class InventoryFirst(click.Command):
+    """A command with another argument after INVENTORY."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click, with a word for whoever has left the inventory out."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.MissingParameter as error:
+            given = ctx.params.get("inventory")
+            if given is None or given == DEFAULT_INVENTORY or given.exists():
+                raise
+            hint = f"The inventory comes first: {ctx.command_path} {DEFAULT_INVENTORY} {given}"
+            raise click.UsageError(f"{error.format_message()}\n{hint}", ctx) from error
+
+
 class CommandLine(click.Command):
     """A command whose last argument is another command, after ``--``; it arrives as ``words``."""
 
@@ -60,7 +93,6 @@ class CommandLine(click.Command):
         """What stands before ``--`` is ours, what stands after it is passed on as it is."""
         at = args.index("--") if "--" in args else len(args)
         ours, words = args[:at], args[at + 1 :]
-        asks_for_help = set(ours) & set(ctx.help_option_names)
         try:
             rest = super().parse_args(ctx, ours)
         except click.UsageError as error:
@@ -68,7 +100,7 @@ class CommandLine(click.Command):
                 raise
             hint = "The command for the host goes behind two dashes: -- COMMAND"
             raise click.UsageError(f"{error.format_message()}\n{hint}", ctx) from error
-        if self.words_required and not words and not asks_for_help:
+        if self.words_required and not words and not ctx.resilient_parsing:
             raise click.UsageError("Missing the command for the host; it goes behind two dashes: -- COMMAND", ctx)
         ctx.params["words"] = tuple(words)
         return rest

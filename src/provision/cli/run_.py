@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from provision.cli.hosts import CommandLine, Connecting, Quiet, host_options
+from provision.cli.hosts import CommandLine, Connecting, Quiet, complete_host, host_options
 from provision.cli.options import inventory_of
 
 if TYPE_CHECKING:
@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 
 @click.command("run", cls=CommandLine)
 @host_options
-@click.option("--host", metavar="HOST", help="On this host; else on the first one that has the app.")
+@click.option(
+    "--host",
+    metavar="HOST",
+    shell_complete=complete_host,
+    help="On this host; else on the first one that has the app.",
+)
 @click.option("--terminal", "-t", is_flag=True, help="With a terminal, for shells and programs that ask.")
 @click.option("--app", metavar="NAME", help="Another app than the inventory's.")
 def run_(

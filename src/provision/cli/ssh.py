@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from provision.cli.hosts import CommandLine, inventory_argument
+from provision.cli.hosts import CommandLine, complete_host, inventory_argument
 from provision.cli.options import inventory_of
 
 
@@ -16,7 +16,7 @@ class _Ssh(CommandLine):
 
 @click.command(cls=_Ssh)
 @inventory_argument
-@click.argument("host", required=False)
+@click.argument("host", required=False, shell_complete=complete_host)
 @click.option("--accept-new-host-keys", is_flag=True, help="Trust a host never met before.")
 def ssh(inventory: Path, host: str | None, accept_new_host_keys: bool, words: tuple[str, ...]) -> int:
     """Log in to HOST of INVENTORY (./inventory.yml), or run COMMAND there, with the `ssh` of this machine.
