@@ -59,9 +59,20 @@ refuse_rolled_back() {
 	stop_here "this deployment of $NAME was rolled back; change it, or say app_retry=true to try it again"
 }
 
+# A link that is lost is made again where a slot still runs what was deployed into it.
+restore_link() {
+	for name in blue green; do
+		if [ -z "$linked" ] && running "$name" && intact "$name" && [ -e "$(record_of "$name")/deployed" ]; then
+			link_to "$name"
+			linked=$name
+		fi
+	done
+}
+
 # The link decides. Without one Caddy asks blue, so a running blue is treated as the slot that serves.
 find_slots() {
 	linked=$(active_slot)
+	restore_link
 	active=$linked
 	if [ -z "$active" ] && running blue; then active=blue; fi
 	if [ -n "$active" ]; then slot=$(other_slot "$active"); else slot=blue; fi
@@ -114,18 +125,16 @@ client() { # ARGUMENTS
 	"$build/.venv/bin/python" -I -S "$FILES/gate.py" --host "$(setting host)" --path "$(setting health_path)" "$@"
 }
 
-start_and_gate() {
-	unit=app-$NAME@$slot.service
-	say "starting $unit"
-	first=''
-	if [ -z "$active" ]; then first=yes; fi
+# Start the slot and wait until it serves; `found` is what the gate said.
+start_and_gate() { # WHAT OPTIONS
+	unit=app-$NAME@$slot.service what=$1
+	shift
 	systemctl start "$unit" 2>/dev/null || :
 	if ! found=$(client --port "$(port_of "$slot")" --unit "$unit" --workers "$(setting supervised)" \
-		--timeout "$(setting start_timeout)" ${first:+--first}); then
+		--timeout "$(setting start_timeout)" "$@"); then
 		explain "$unit" "$(port_of "$slot")"
-		stop_here "the new release does not serve: $found"
+		stop_here "$what: $found"
 	fi
-	say "$found" | put "$record/memory_per_worker" 0600 root:root
 }
 
 check_through_caddy() {
@@ -153,7 +162,12 @@ deploy() {
 	preflight
 	: >"$trials/trial-$slot"
 	migrate
-	start_and_gate
+	say "starting app-$NAME@$slot.service"
+	# Where nothing serves, nothing can be lost, and the gate may be quicker.
+	first=''
+	if [ -z "$active" ]; then first=--first; fi
+	start_and_gate "the new release does not serve" ${first:+"$first"}
+	say "$found" | put "$record/memory_per_worker" 0600 root:root
 	switched=yes
 	link_to "$slot"
 	check_through_caddy
@@ -170,10 +184,9 @@ finish() {
 		rm -f -- "$home/rolled-back"
 	fi
 	rm -f -- "$trials/trial-$slot"
-	if [ -n "$active" ]; then
-		drain "$active"
-		stop_slot "$active"
-	fi
+	other=$(other_slot "$slot")
+	if running "$other"; then drain "$other"; fi
+	stop_slot "$other"
 	prune
 	say "deployment $number serves ($slot, port $(port_of "$slot"))"
 }
@@ -181,17 +194,10 @@ finish() {
 # The wanted deployment is the one the link names: see that it runs, and that nothing else does.
 keep_serving() {
 	committed=yes
-	slot=$linked record=$(record_of "$linked") unit=app-$NAME@$linked.service
+	slot=$linked record=$(record_of "$linked")
 	systemctl daemon-reload
 	enable_slots
-	if ! running "$slot"; then
-		systemctl start "$unit" 2>/dev/null || :
-		if ! found=$(client --port "$(port_of "$slot")" --unit "$unit" --workers "$(setting supervised)" \
-			--timeout "$(setting start_timeout)"); then
-			explain "$unit" "$(port_of "$slot")"
-			stop_here "the release that was serving does not start: $found"
-		fi
-	fi
+	running "$slot" || start_and_gate "the release that was serving does not start"
 	rm -f -- "$trials/trial-$slot"
 	stop_slot "$(other_slot "$slot")"
 }
