@@ -27,10 +27,11 @@ class FilePart(ABC):
 
     A new part goes behind the last line that ``insertafter`` matches or before the last one that ``insertbefore``
     matches, and to the end of the file where there is none; ``BOF`` and ``EOF`` are its begin and end. Regular
-    expressions are Python's as far as `grep -E` knows them.
+    expressions are Python's as far as `grep -E` knows them. A fact in the part or in a pattern costs every run a
+    second trip, since the host is asked whether the part is there.
     """
 
-    IDENTITY: ClassVar[tuple[str, ...]] = ("path", "state", "create", "insertafter", "insertbefore")
+    IDENTITY: ClassVar[tuple[str, ...]] = ("path", "state", "insertafter", "insertbefore")
     PART: ClassVar[str]
     """What a plan calls the part."""
 
