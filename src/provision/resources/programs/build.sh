@@ -90,10 +90,20 @@ add() { # REQUIREMENT
 	"$UV" pip install --python "$venv/bin/python" -c "$build/constraints.txt" "$1" >>"$build/install.log" 2>&1
 }
 
+# The build that serves, whose bytecode can be borrowed; none before the first deployment, where uv compiles while it
+# installs.
+find_last() {
+	last=$home/builds/$(value "$(record_of "$(active_slot)")/meta" build)
+	if [ ! -e "$last/.complete" ]; then
+		last=''
+		export UV_COMPILE_BYTECODE=1
+	fi
+}
+
 # Before anything is imported, which would write bytecode.
 borrow_bytecode() {
-	last=$home/builds/$(value "$(record_of "$(active_slot)")/meta" build)
-	[ ! -e "$last/.complete" ] || python "$FILES/bytecode.py" "$last/.venv" "$venv" || :
+	[ -n "$last" ] || return 0
+	python "$FILES/bytecode.py" "$last/.venv" "$venv" || :
 }
 
 # What `fastapi run` needs: the command exists in every venv, the package that makes it work only with an extra.
@@ -145,8 +155,8 @@ start_command() {
 # The app cannot write bytecode later: its tree is read-only, and without bytecode the workers of a small machine start so
 # slowly that uvicorn kills them. Newer syntax than this Python's shows here, before anything runs.
 compile() {
-	# Packages may hold files for other Pythons, which nobody imports.
-	python -m compileall -qq -j 0 "$venv/lib" || :
+	# What could not be borrowed. Packages may hold files for other Pythons, which nobody imports.
+	[ -z "$last" ] || python -m compileall -qq -j 0 "$venv/lib" || :
 	aside='/(tests?|testdata|docs|examples|templates|node_modules)/'
 	python -m compileall -q -j 0 -x "$aside" "$app" || {
 		say "$NAME does not compile with $("$venv/bin/python" --version)"
@@ -157,6 +167,7 @@ compile() {
 if [ ! -e "$build/.complete" ]; then
 	if ! in_use; then
 		prepare
+		find_last
 		install
 		borrow_bytecode
 		start_command
