@@ -11,7 +11,7 @@ from provision.errors import ProvisionError, Refused
 from provision.shell import Sh, lines, sh
 from provision.transport.frames import Frame
 from provision.transport.protocol import Connection
-from provision.transport.session import Session
+from provision.transport.session import BASE, Session
 
 OnOutput = Callable[[str, bytes], None]
 """Takes what the command printed: ``out`` or ``err``, and some bytes of it."""
@@ -29,11 +29,11 @@ class Relay(Session):
     ``command`` is the text of a sh program; ``signal`` one that hands the signal $SIGNAL to it. Both travel as files.
     """
 
-    def __init__(self, connection: Connection, command: Sh, signal: Sh = KILL_GROUP) -> None:
+    def __init__(self, connection: Connection, command: Sh, signal: Sh = KILL_GROUP, *, base: str = BASE) -> None:
         self._command, self._signal = command, signal
         self._wanted = threading.Semaphore(0)
         self._ended = threading.Event()
-        super().__init__(connection)
+        super().__init__(connection, base=base)
 
     def __enter__(self) -> Self:
         return self
