@@ -208,16 +208,9 @@ argument_specs:
 - service: {name: site, state: started, enabled: true}
 """,
 }
-SCALARS = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(-2, 99999),
-    st.floats(allow_nan=False),
-    st.text(max_size=12),
-    st.sampled_from(
-        ["{{", "{{ x }}", "{% if x %}", "{{ site_names }}", "{{ site_port | int }}", "{{ omit }}", "a,b", "/"]
-    ),
-)
+TEMPLATES = ["{{", "{{ x }}", "{% if x %}", "{{ site_names }}", "{{ site_port | int }}", "{{ omit }}", "a,b", "/"]
+NUMBERS = st.integers(-2, 99999) | st.floats(allow_nan=False)
+SCALARS = st.none() | st.booleans() | NUMBERS | st.text(max_size=12) | st.sampled_from(TEMPLATES)
 VALUES = st.recursive(
     SCALARS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
