@@ -97,6 +97,20 @@ def test_requires_python_and_the_pin(tmp_path: Path) -> None:
     assert (silent.requires_python, silent.pinned_python) == ("", "")
 
 
+@pytest.mark.parametrize("versions", [">=3.8, !=3.9.7", "~=3.11", "==3.12.*", ">3.10,<3.14.0a1", "===3.12.1"])
+def test_versions_that_requires_python_may_name(tmp_path: Path, versions: str) -> None:
+    found = project(tmp_path, {"pyproject.toml": f'[project]\nrequires-python = "{versions}"\n'})
+    assert found.requires_python == versions
+
+
+@pytest.mark.parametrize("versions", ["3.11 or later", "^3.11", "3.11", ">=", ">=3.11;<4"])
+def test_versions_that_it_may_not(tmp_path: Path, versions: str) -> None:
+    found = project(tmp_path, {"pyproject.toml": f'[project]\nname = "x"\nrequires-python = "{versions}"\n'})
+    with pytest.raises(ConfigError, match="is not a list of versions such as") as caught:
+        assert found.requires_python
+    assert caught.value.position == Position(tmp_path / "pyproject.toml", 3, 1)
+
+
 def test_broken_toml_is_shown_where_it_breaks(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="not valid TOML") as caught:
         project(tmp_path, {"pyproject.toml": '[project]\nname = "x\n'})

@@ -100,6 +100,21 @@ def test_the_error_lists_candidates_and_the_line_to_write(tmp_path: Path) -> Non
     assert caught.value.hint == "write into the inventory: app_entrypoint: shop.main:application"
 
 
+@pytest.mark.parametrize(
+    ("target", "folder"),
+    [
+        ("shop.web:app", "backend"),
+        ("shop:make()", "backend"),
+        ("main:app", ""),
+        ("web:app", "backend/shop"),
+        ("x:y", ""),
+    ],
+)
+def test_the_folder_of_a_given_entrypoint(tmp_path: Path, target: str, folder: str) -> None:
+    files = dict.fromkeys(["main.py", "backend/shop/__init__.py", "backend/shop/web.py", "backend/main.py"], "")
+    assert project(tmp_path, files).folder_of(target) == folder
+
+
 def test_without_a_candidate_the_hint_says_the_form(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         assert project(tmp_path, {"README.md": ""}).entrypoint

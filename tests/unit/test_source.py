@@ -200,6 +200,16 @@ def test_the_example_app() -> None:
     assert pack(NOTES).project.warnings == ()
 
 
+def test_the_folder_on_the_python_path_is_the_apps(tmp_path: Path) -> None:
+    """Where `fastapi run` finds nothing, a given entrypoint says it, or else the likeliest candidate."""
+    app = "from fastapi import FastAPI\napp = FastAPI()\n"
+    write(tmp_path / "app", {"src/shop/web.py": app, "src/shop/__init__.py": "", "lib/api/tools/web.py": app})
+    python_path = filters(tmp_path)["project_python_path"]
+    assert (python_path("app"), python_path("app", "tools.web:app")) == ("src", "lib/api")
+    write(tmp_path / "bare", {"README.md": ""})
+    assert python_path("bare") == ""
+
+
 def test_notes_name_what_is_missing_from_app_env(tmp_path: Path) -> None:
     tree = pack(write(tmp_path, APP | {".env": "A=1\nB=2\n", "alembic.ini": "[alembic]\n"}))
     assert [note.split(":")[-1] for note in tree.notes({"A"})] == [" `alembic upgrade head` will do nothing", " B"]
