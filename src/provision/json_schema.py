@@ -86,10 +86,7 @@ def _variables(roles: Iterable[Role]) -> Schema:
     properties = {
         "roles": {
             "description": "The roles of the host, in their order; by default python, caddy, app.",
-            "anyOf": [
-                {"type": "array", "items": {"type": "string"}, "examples": [["python", "caddy", "app"]]},
-                _TEMPLATE,
-            ],
+            "anyOf": [{"type": "array", "items": {"type": "string"}}, _TEMPLATE],
         },
         **{name: {"type": kind, "description": meaning} for name, (kind, meaning) in CONNECTION.items()},
     }

@@ -194,4 +194,4 @@ def _place(given: Mapping[str, Node]) -> Position | None:
 
 def _in_reading_order(error: ConfigError) -> tuple[bool, str, int, int]:
     place = error.position
-    return (False, str(place.file), place.line, place.column) if place else (True, "", 0, 0)
+    return (False, str(place.file.absolute()), place.line, place.column) if place else (True, "", 0, 0)
