@@ -1,0 +1,101 @@
+"""lint: every mistake at once."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from tests.unit.cli_site import ROLE, SITE, invoke, write
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to work in."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    write(tmp_path, {"inventory.yml": SITE, **ROLE})
+    return tmp_path
+
+
+@pytest.mark.usefixtures("folder")
+def test_lint_of_what_is_right() -> None:
+    result = invoke("lint")
+    assert (result.exit_code, result.stdout) == (0, "inventory.yml: nothing is wrong (2 hosts)\n")
+
+
+def test_lint_names_all_mistakes_once(folder: Path) -> None:
+    """Of names, types, logins, tasks and roles; those of two hosts, and none twice."""
+    write(
+        folder,
+        {
+            "inventory.yml": """
+                all:
+                  hosts:
+                    web1: {site_prt: 1, ansible_port: "{{ 'x' }}"}
+                    web2: {site_port: eighty}
+                    web3: {roles: [nosuch]}
+                  vars:
+                    roles: [site]
+                    site_title: x
+                    site_mode: medium
+                """,
+            "roles/site/tasks/main.yml": """
+                - copy: {dest: /a, content: "{{ missing }}"}
+                - service: {name: x, state: restrted}
+                - template: {src: nosuch.j2, dest: /b}
+                - copy: {dest: /c, content: "{{ site_port }}"}
+                """,
+        },
+    )
+    result = invoke("lint")
+    found = re.findall(r"^(\S+: )?error: (.*)$", result.stdout, re.M)
+    assert result.exit_code == 2
+    assert found == [
+        ("inventory.yml:3:12: ", "the role site has no variable site_prt"),
+        ("inventory.yml:3:39: ", "web1: ansible_port must be a port between 1 and 65535"),
+        ("inventory.yml:4:23: ", "site_port must be a whole number, not 'eighty'"),
+        ("inventory.yml:5:20: ", "there is no role nosuch"),
+        ("inventory.yml:9:16: ", "site_mode must be one of fast, slow, not 'medium'"),
+        ("roles/site/tasks/main.yml:1:33: ", "the variable missing is not defined"),
+        ("roles/site/tasks/main.yml:2:29: ", "state of service must be one of started, stopped, not 'restrted'"),
+        ("roles/site/tasks/main.yml:3:19: ", "there is no file nosuch.j2"),
+    ]
+    assert result.stdout.endswith("inventory.yml: 8 errors (3 hosts)\n")
+
+
+def test_lint_names_all_tasks_that_cannot_be_read(folder: Path) -> None:
+    write(folder, {"roles/site/tasks/main.yml": "- nosuch: {}\n- copy: {dst: /a}\n- file: {path: /b}\n  wen: x\n"})
+    result = invoke("lint")
+    assert re.findall(r"^roles/site/tasks/main.yml:(\d+)", result.stdout, re.M) == ["1", "2", "4"]
+
+
+@pytest.mark.parametrize("use", ["tasks/main.yml", "templates/x.j2", "handlers/main.yml", ""])
+def test_lint_warns_of_what_nothing_uses(folder: Path, use: str) -> None:
+    """Used is what a role's texts mention, or another variable."""
+    write(folder, {"group_vars/all.yml": "mine: 1\n"})
+    if use:
+        file = folder / "roles/site" / use
+        file.parent.mkdir(exist_ok=True)
+        before = file.read_text() if file.exists() else ""
+        file.write_text(f"{before}# {{{{ mine }}}}\n")
+    result = invoke("lint")
+    assert result.exit_code == 0
+    assert ("group_vars/all.yml:1:1: warning: nothing uses the variable mine" in result.stdout) is (not use)
+
+
+def test_lint_has_the_notes_of_the_inventory_and_the_app(folder: Path) -> None:
+    app = {"pyproject.toml": "[project]\nname = 'x'\nversion = '1'\ndependencies = ['fastapi']\n", ".env": "KEY=1\n"}
+    write(folder, {"app/main.py": "from fastapi import FastAPI\napp = FastAPI()\n"})
+    write(folder, {f"app/{name}": text for name, text in app.items()})
+    write(folder, {"app.yml": "all: {hosts: {a: {ansible_python_interpreter: /x}}, vars: {app_source: app}}\n"})
+    result = invoke("lint", "app.yml")
+    assert "note: app.yml:1:47: ansible_python_interpreter is ignored" in result.stdout
+    assert "note: .env is never shipped; what the app needs of it belongs into app_env: KEY" in result.stdout
+
+
+def test_lint_of_broken_yaml(folder: Path) -> None:
+    write(folder, {"inventory.yml": "all: [\n"})
+    result = invoke("lint")
+    assert result.exit_code == 2
+    assert "inventory.yml:" in result.stderr
