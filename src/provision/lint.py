@@ -37,6 +37,7 @@ class Findings:
     warnings: list[ConfigError] = field(default_factory=list)
     """What is most likely a slip."""
     notes: list[str] = field(default_factory=list)
+    _known: set[tuple[str, Position | None]] = field(default_factory=set)
 
     def attempt(self, action: Callable[[], T]) -> T | None:
         """What ``action`` gives; None where it raises a ConfigError, which is kept."""
@@ -46,10 +47,15 @@ class Findings:
             self.add(error)
             return None
 
-    def add(self, error: ConfigError) -> None:
-        """Keep an error."""
-        if all((error.message, error.position) != (known.message, known.position) for known in self.errors):
-            self.errors.append(error)
+    def add(self, error: ConfigError, host: str = "") -> None:
+        """Keep an error; ``host`` is named where another host may well not have it."""
+        key = (error.message, error.position)
+        if key in self._known:
+            return
+        self._known.add(key)
+        if host:
+            error = ConfigError(f"{error.message} on {host}", position=error.position, hint=error.hint)
+        self.errors.append(error)
 
 
 def lint(targets: Targets) -> Findings:
@@ -104,7 +110,8 @@ def _check_variables(targets: Targets, host: Host, roles: Sequence[Role], found:
             judge(name, partial(argument_specs.check_names, role.name, arguments, defaults, {name: node}, others))
         for name, argument in arguments.items():
             known = {**defaults, **given}
-            judge(name, partial(argument_specs.check_required, role.name, {name: argument}, known, _place(given)))
+            place = _place(given, role)
+            judge(name, partial(argument_specs.check_required, role.name, {name: argument}, known, place))
         scope = targets.scope(host, roles)
         for name in arguments:
             if name in given and name not in wrong:
@@ -123,7 +130,7 @@ def _check_tasks(targets: Targets, host: Host, roles: Sequence[Role], wrong: set
                 targets.play([*lenient[:number], one, *lenient[number + 1 :]], given).check()
             except UndefinedVariable as error:
                 if not any(re.search(rf"\b{name}\b", error.message) for name in wrong):
-                    found.add(error)
+                    found.add(error, host.name)
             except ConfigError as error:
                 found.add(error)
 
@@ -139,7 +146,9 @@ def _check_entries(targets: Targets, name: str, found: Findings) -> None:
     for folder, parse in parsers.items():
         for file in path.glob(f"{folder}/main.y*ml") if path.name else ():
             node = found.attempt(partial(load, file))
-            for item in node.value if node and isinstance(node.value, list) else ():
+            if node is None or not isinstance(node.value, list):
+                continue
+            for item in node.value:
                 found.attempt(partial(parse, replace(node, value=[item])))
 
 
@@ -188,8 +197,11 @@ def _optional(arguments: Mapping[str, Argument] | None) -> Mapping[str, Argument
     return {name: replace(one, required=False) for name, one in arguments.items()} if arguments is not None else None
 
 
-def _place(given: Mapping[str, Node]) -> Position | None:
-    return given["roles"].position if "roles" in given else None
+def _place(given: Mapping[str, Node], role: Role) -> Position | None:
+    """Where a role is asked for."""
+    listed = given.get("roles")
+    items = listed.value if listed and isinstance(listed.value, list) else []
+    return next((item.position for item in items if item.text == role.name), listed.position if listed else None)
 
 
 def _in_reading_order(error: ConfigError) -> tuple[bool, str, int, int]:

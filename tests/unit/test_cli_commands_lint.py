@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import io
+import os
 import re
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
 from tests.unit.cli_site import ROLE, SITE, invoke, write
+from tests.unit.test_bad_input import CASES
+from tests.unit.test_bad_input import write as write_files
+
+from provision.cli import main
 
 
 @pytest.fixture
@@ -57,7 +64,7 @@ def test_lint_names_all_mistakes_once(folder: Path) -> None:
         ("inventory.yml:4:23: ", "site_port must be a whole number, not 'eighty'"),
         ("inventory.yml:5:20: ", "there is no role nosuch"),
         ("inventory.yml:9:16: ", "site_mode must be one of fast, slow, not 'medium'"),
-        ("roles/site/tasks/main.yml:1:33: ", "the variable missing is not defined"),
+        ("roles/site/tasks/main.yml:1:33: ", "the variable missing is not defined on web1"),
         ("roles/site/tasks/main.yml:2:29: ", "state of service must be one of started, stopped, not 'restrted'"),
         ("roles/site/tasks/main.yml:3:19: ", "there is no file nosuch.j2"),
     ]
@@ -90,8 +97,8 @@ def test_lint_has_the_notes_of_the_inventory_and_the_app(folder: Path) -> None:
     write(folder, {f"app/{name}": text for name, text in app.items()})
     write(folder, {"app.yml": "all: {hosts: {a: {ansible_python_interpreter: /x}}, vars: {app_source: app}}\n"})
     result = invoke("lint", "app.yml")
-    assert "note: app.yml:1:47: ansible_python_interpreter is ignored" in result.stdout
-    assert "note: .env is never shipped; what the app needs of it belongs into app_env: KEY" in result.stdout
+    assert "notice:  app.yml:1:47: ansible_python_interpreter is ignored" in result.stdout
+    assert "notice:  .env is never shipped; what the app needs of it belongs into app_env: KEY" in result.stdout
 
 
 def test_lint_of_broken_yaml(folder: Path) -> None:
@@ -99,3 +106,29 @@ def test_lint_of_broken_yaml(folder: Path) -> None:
     result = invoke("lint")
     assert result.exit_code == 2
     assert "inventory.yml:" in result.stderr
+
+
+class Screen(io.StringIO):
+    """A terminal of 80 columns."""
+
+    def isatty(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return 1
+
+
+@pytest.mark.parametrize("case", [case for case, (_, command, _) in CASES.items() if command == "up"])
+def test_lint_says_what_up_says(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Word for word, whatever else it finds."""
+    files, _, says = CASES[case]
+    write_files(tmp_path, files)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr(os, "get_terminal_size", lambda *_: os.terminal_size((80, 24)))
+    screen = Screen()
+    with redirect_stdout(screen), redirect_stderr(screen), pytest.raises(SystemExit) as ended:
+        main(["lint"], prog_name="provision")
+    assert ended.value.code == 2
+    assert says in screen.getvalue()

@@ -47,6 +47,8 @@ class Targets(Fleet):
         if "roles" not in given:
             return {name: partial(self._role, name, None) for name in DEFAULT_ROLES}
         listed = self._templates.resolve(given["roles"], self._templates.scope(given))
+        if listed.value is None:
+            self._host_roles(given)  # says what is wrong
         items = {coerce.text(item, "a role"): item for item in coerce.items(listed, "roles")}
         return {name: partial(self._role, name, item) for name, item in items.items()}
 

@@ -8,21 +8,21 @@ from pathlib import Path
 from provision.inventory import Host
 from provision.lint import Findings
 from provision.report.blocks import error_block
-from provision.report.lines import Line, Style, line, prose
+from provision.report.lines import Line, Style, line, prose, text_of
 
 
 def findings(found: Findings, inventory: Path, hosts: Sequence[Host], *, width: int | None) -> Iterator[Line]:
-    """Errors, warnings and notes, and at the end how many there are."""
+    """Notes, errors and warnings, and at the end how many there are."""
+    for note in found.notes:
+        first, *rest = prose(f"notice:  {note}", indent="", width=width)
+        yield (("notice:  ", "unknown"), (text_of(first).removeprefix("notice:  "), ""))
+        yield from (line(f"{'':<9}{text_of(part)}") for part in rest)
     for error in found.errors:
         yield from error_block(error, width=width)
         yield line("")
     for warning in found.warnings:
         for content in error_block(warning, width=width, label="warning"):
             yield tuple((text, _milder(style)) for text, style in content)
-        yield line("")
-    for note in found.notes:
-        yield from prose(f"note: {note}", indent="", width=width)
-    if found.notes:
         yield line("")
     yield line(f"{inventory}: {_verdict(found)} ({_count(len(hosts), 'host')})", "failed" if found.errors else "ok")
 
