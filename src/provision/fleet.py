@@ -21,6 +21,9 @@ from provision.templating import Templates
 from provision.transport.protocol import Login
 from provision.yamlfile import Node, from_plain
 
+SPECIAL_TAGS = ("all", "always", "never", "tagged", "untagged")
+"""Ansible's words for tasks that are told apart by their tags as such."""
+
 DEFAULT_ROLES = ("python", "caddy", "app")
 """What a host gets that does not say ``roles:``."""
 
@@ -43,12 +46,17 @@ class Fleet:
         self._refuse_unused(hosts)
         return plays
 
-    def ensure_roles(self, names: Sequence[str], plays: Sequence[HostPlay]) -> None:
-        """Refuse ``--role`` names that no selected host has."""
-        known = sorted({role for play in plays for role in play.roles})
-        for name in names:
+    def selection_notes(
+        self, roles: Sequence[str], tags: Sequence[str], plays: Sequence[tuple[HostPlay, Login]]
+    ) -> list[str]:
+        """A note for each tag that no task has (Ansible is silent). Raises ConfigError for a role that no host has."""
+        known = sorted({role for play, _ in plays for role in play.roles})
+        for name in roles:
             if name not in known:
                 raise ConfigError(f"--role {name}: no selected host has this role", hint=f"Roles: {', '.join(known)}.")
+        all_tags = sorted({tag for play, _ in plays for tag in play.tags})
+        there_are = f"Tags: {', '.join(all_tags)}." if all_tags else "No task has tags."
+        return [f"no task has the tag {tag}. {there_are}" for tag in tags if tag not in (*all_tags, *SPECIAL_TAGS)]
 
     def _refuse_unused(self, hosts: Sequence[Host]) -> None:
         """Refuse a ``--set`` of what no role declares and no inventory has or mentions: a slip of the keyboard."""

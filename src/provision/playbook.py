@@ -85,6 +85,11 @@ class HostPlay:
         return tuple(role.name for role in self._roles)
 
     @property
+    def tags(self) -> frozenset[str]:
+        """All tags of the host's tasks."""
+        return frozenset(tag for _, source in self._sources() for tag in source.tags)
+
+    @property
     def rolling(self) -> frozenset[str]:
         """The names of the roles that are applied batch by batch."""
         return frozenset(role.name for role in self._roles if role.rolling)

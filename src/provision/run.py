@@ -69,10 +69,10 @@ class Run:
         loaded = Inventory.load(inventory)
         for note in loaded.notes:
             emit(Notice("", note))
-        hosts = loaded.select(*(options.limit or ("all",)))
         fleet = Fleet(loaded.base, options.extra)
-        plays = fleet.plays(hosts)
-        fleet.ensure_roles(options.roles, [play for play, _ in plays])
+        plays = fleet.plays(loaded.select(*(options.limit or ("all",))))
+        for note in fleet.selection_notes(options.roles, (*options.tags, *options.skip_tags), plays):
+            emit(Notice("", note))
         self._workers = [_Worker(play, login, self) for play, login in plays]
 
     def connect(self, login: Login) -> Connection:

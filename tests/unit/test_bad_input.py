@@ -177,6 +177,13 @@ def test_an_app_that_git_ignores(tmp_path: Path, provision: Callable[[str], tupl
     assert code == 2
 
 
+def test_a_tag_that_no_task_has_is_noted(tmp_path: Path) -> None:
+    write(tmp_path, MUTABLE)
+    fleet = Fleet(tmp_path, {})
+    plays = fleet.plays(Inventory.load(tmp_path / "inventory.yml").select("all"))
+    assert fleet.selection_notes([], ["motd", "all", "modt"], plays) == ["no task has the tag modt. Tags: motd."]
+
+
 MUTABLE = {
     "inventory.yml": SITE.replace(
         "[site]", "[site]\n    site_names: [htop, curl]\n    site_port: 80\n    site_db: {host: x}"

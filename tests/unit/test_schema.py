@@ -13,7 +13,7 @@ from provision import argument_specs
 from provision.errors import ConfigError
 from provision.project import Project
 from provision.resources.base import Diff, Facts, LocalFile, Read, Rendered, Stat, State, Step
-from provision.resources.fields import Mode, option
+from provision.resources.fields import Expression, Mode, option
 from provision.schema import Module, fields_of
 from provision.source import SourceTree
 from provision.templating import OMIT
@@ -82,6 +82,9 @@ class FakeFiles:
 
     def tree(self, path: Node) -> SourceTree:
         return TREE
+
+    def expression(self, node: Node) -> Expression:
+        return Expression(node.text, True, str(node.position))
 
 
 THING = Module("thing", Thing)

@@ -54,6 +54,11 @@ class Recipe:
         check_name(self.name)
         if not _ENTRYPOINT.fullmatch(self.entrypoint):
             raise ValueError(f"entrypoint is package.module:variable, not {self.entrypoint!r}")
+        _ = self.dependencies  # what it raises should be known before anything is sent
+        wanted = self.src.project.requires_python
+        if self.python == SYSTEM_PYTHON and not any(accepts(wanted, version) for version in _PYTHONS.values()):
+            have = ", ".join(f"{release} {version}" for release, version in _PYTHONS.items())
+            raise ValueError(f"src needs Python {wanted}, and the distributions have {have}")
 
     @property
     def dependencies(self) -> str:

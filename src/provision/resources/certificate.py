@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 from provision.resources.base import Diff, Facts, Read, Reading, Shell, State, Step
 from provision.shell import sh
+
+_NAME = re.compile(r"(?:\*\.)?[\w-]+(?:\.[\w-]+)*")
 
 STORAGE = "/var/lib/caddy/.local/share/caddy/certificates"
 """Where the packaged Caddy keeps them: AUTHORITY/NAME/NAME.crt."""
@@ -37,6 +40,13 @@ class Certificate:
     IDENTITY: ClassVar[tuple[str, ...]] = ("name",)
 
     name: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        for name in self.name:
+            if not _NAME.fullmatch(name):
+                raise ValueError(f"name {name!r} is no host name such as api.example.com; give several as a list")
+            if name.isdecimal():
+                raise ValueError(f"name {name!r} is a number, not a host name")
 
     def reads(self) -> Iterable[Read]:
         """One look into Caddy's storage."""

@@ -16,7 +16,11 @@ SUDO_TIMEOUT = 30.0
 
 _COMPLAINTS = (
     (r"password is required|terminal is required", "sudo asks {user} for a password", "{ask}"),
-    (r"Sorry, try again|incorrect password", "sudo refuses the password of {user}", "check what was typed at -K, or ansible_become_password"),
+    (
+        r"Sorry, try again|incorrect password",
+        "sudo refuses the password of {user}",
+        "check what was typed at -K, or ansible_become_password",
+    ),
     (r"must have a tty", "sudo wants a terminal", "add `Defaults:{user} !requiretty` to a file in /etc/sudoers.d"),
     (
         r"not in the sudoers file|not allowed to (execute|run)",
