@@ -23,7 +23,7 @@ from tests.e2e.cli import PROVISION, Site, wait_for
 
 from provision.lab.inventory import write_inventory
 from provision.lab.lab import Lab
-from provision.lab.provider import Host
+from provision.lab.provider import Host, Image
 
 SECRET = "s3cr3t %h $HOME 'x\""
 
@@ -166,6 +166,13 @@ def test_run_passes_words_input_output_and_exit_code_on(site: Site) -> None:
     assert (copied.returncode, copied.stdout, copied.stderr) == (7, data, data)
 
 
+def test_run_without_any_input(site: Site) -> None:
+    """Its standard input is closed, not empty."""
+    command = f"exec {PROVISION} run {site.inventory} -- sh -c 'cat; echo over' <&-"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, check=False, timeout=60)
+    assert (done.stdout, done.stderr, done.returncode) == (b"over\n", b"", 0)
+
+
 def test_run_says_what_is_not_there(site: Site) -> None:
     assert run(site, "nosuchprogram").returncode == 127
     other = call("run", site, "--app", "other", "--", "true")
@@ -275,7 +282,7 @@ def test_logs_follow_through_a_switch(site: Site, tmp_path: Path) -> None:
 def test_logs_end_with_their_reader(site: Site) -> None:
     site.health()
     command = f"{PROVISION} logs {site.inventory} -f -n 5 | head -n 2"
-    done = subprocess.run(command, shell=True, capture_output=True, check=False, timeout=30)  # noqa: S602
+    done = subprocess.run(["sh", "-c", command], capture_output=True, check=False, timeout=30)
     assert done.stdout.count(b"\n") == 2
     assert done.stderr == b""
 
@@ -284,6 +291,12 @@ def test_exec_runs_a_line_or_a_program_as_root(site: Site) -> None:
     line = call("exec", site, "--", "id -un; pwd; umask; echo oops >&2")
     assert (line.stdout, line.stderr, line.returncode) == (b"root\n/root\n0022\n", b"oops\n", 0)
     assert call("exec", site, "--", "printf", "%s|", "a  b", "$HOME").stdout == b"a  b|$HOME|"
+
+
+def test_exec_is_root_through_sudo(make_host: Callable[[Image], Host], site: Site, tmp_path: Path) -> None:
+    path = tmp_path / "inventory.yml"
+    write_inventory(path, [make_host(Image("bookworm", "cloud"))], {})
+    assert call("exec", site, "--", "id", "-un", inventory=path).stdout == b"root\n"
 
 
 def test_exec_on_several_hosts_names_them(site: Site, unreachable: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -123,7 +124,7 @@ class Connecting:
         from provision.transport.ssh_hostkeys import HostKeyPolicy
 
         password = ask_become_password() if self.ask_become_pass else None
-        silent = self.accept_new_host_keys or not can_ask()
+        silent = self.accept_new_host_keys or sys.stdin is None or not can_ask()
         ask = None if silent else partial(ask_about_key, report=report, stopping=stopping)
         policy = HostKeyPolicy(ask=ask, accept_new=self.accept_new_host_keys)
 

@@ -69,7 +69,6 @@ def run_(
 
 def _run(job: Job, connecting: Connecting) -> int:
     from provision.cli.work import interruptible
-    from provision.ops.relay import INPUT
     from provision.ops.side_by_side import SideBySide
     from provision.report import wants_color
     from provision.report.hostlines import OutputLines, Screen
@@ -78,16 +77,26 @@ def _run(job: Job, connecting: Connecting) -> int:
     stopping = threading.Event()
     connect = connecting.connector(Quiet(), stopping)
     # Shown by the thread that receives: the host waits until its output is written.
-    work = SideBySide([job], view.show, connect, read=lambda: os.read(sys.stdin.fileno(), INPUT))
+    work = SideBySide([job], view.show, connect, read=_read)
     with interruptible(work, stopping):
         (end,) = work.execute()
     return end.error.exit_code if end.error else end.status or 0
 
 
+def _read() -> bytes:
+    """Some standard input; nothing where it is closed, or not ours to read as a job in the background."""
+    from provision.ops.relay import INPUT
+
+    try:
+        return os.read(sys.stdin.fileno(), INPUT) if sys.stdin else b""
+    except OSError:
+        return b""
+
+
 def _in_terminal(login: Login, program: Sh, connecting: Connecting) -> NoReturn:
     from provision.ops import openssh
 
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         raise click.UsageError("-t needs a terminal, and standard input is none")
     options = ["-t", "-q"] + ["-o", "StrictHostKeyChecking=accept-new"] * connecting.accept_new_host_keys
     openssh.execute(openssh.argv(login, openssh.as_root(program), options=options))
