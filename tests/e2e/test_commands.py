@@ -254,7 +254,7 @@ def test_logs_choose(site: Site) -> None:
 
 def test_logs_as_json(site: Site) -> None:
     entries = [json.loads(line) for line in call("logs", site, "-n", "5", "--json").stdout.splitlines()]
-    times = [entry["timestamp"] for entry in entries if entry["event"] == "log_entry"]
+    times = [entry["time"] for entry in entries if entry["event"] == "log_entry"]
     assert len(times) == 5
     assert times == sorted(times)
 

@@ -12,11 +12,10 @@ from collections.abc import Iterator
 import pytest
 
 from provision.errors import HostError, Interrupted, Unreachable
-from provision.events import Event
 from provision.ops.commands import LogQuery, logs
-from provision.ops.events import CommandEnded, CommandOutput
-from provision.ops.journal import JournalReader, LogEntry, Merger, entry
-from provision.report.hostlines import LogLines, OutputLines, Screen
+from provision.ops.events import CommandEnded, CommandEvent, CommandOutput, LogEntry
+from provision.ops.journal import JournalReader, Merger, entry
+from provision.report.hostlines import JsonLog, LogLines, OutputLines, Screen
 
 BLUE = "app-notes@blue.service"
 NOON = 1_700_000_000
@@ -63,7 +62,7 @@ def test_entry(text: bytes, expected: LogEntry) -> None:
 
 def test_the_reader_cuts_at_line_ends_wherever_the_pieces_end() -> None:
     """Those of two hosts do not mix."""
-    events: list[Event] = []
+    events: list[CommandEvent] = []
     reader = JournalReader(events.append)
     for byte in record("ü") + b"\n":
         reader(CommandOutput("a", "out", bytes([byte])))
@@ -72,7 +71,7 @@ def test_the_reader_cuts_at_line_ends_wherever_the_pieces_end() -> None:
 
 
 def test_the_reader_tells_no_match_from_a_complaint() -> None:
-    events: list[Event] = []
+    events: list[CommandEvent] = []
     reader = JournalReader(events.append)
     reader(CommandEnded("a", 1))
     reader(CommandOutput("b", "err", b"Failed to parse timestamp: x\n"))
@@ -177,3 +176,21 @@ def test_output_of_one_host_is_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None
     view.show(CommandOutput("a", "out", b"\xff\x00\x1b[1m no end"))
     view.show(CommandEnded("a", 3))
     assert (out.getvalue(), err.getvalue()) == (b"\xff\x00\x1b[1m no end", b"")
+
+
+def test_logs_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, out, _ = screen(monkeypatch, "a")
+    view = JsonLog(one)
+    view.show(LogEntry("a", NOON + 0.25, "blue", 7, 6, "grün\x1b[1m"))
+    view.show(CommandEnded("a", error=Unreachable("gone")))
+    entry, failure = map(json.loads, out.getvalue().splitlines())
+    assert entry == {
+        "event": "log_entry",
+        "host": "a",
+        "time": "2023-11-14T22:13:20.250000Z",
+        "source": "blue",
+        "pid": 7,
+        "priority": 6,
+        "message": "grün\x1b[1m",
+    }
+    assert (failure["event"], failure["host"], failure["error"]["message"]) == ("host_failed", "a", "gone")

@@ -14,10 +14,9 @@ from pathlib import Path
 import pytest
 
 from provision.errors import Interrupted, Refused, Unreachable
-from provision.events import Event
 from provision.ops import side_by_side
 from provision.ops.commands import Program, on_host, one_line
-from provision.ops.events import CommandEnded, CommandOutput
+from provision.ops.events import CommandEnded, CommandEvent, CommandOutput
 from provision.ops.relay import INPUT, Relay
 from provision.ops.side_by_side import Job, SideBySide, exit_code
 from provision.shell import Sh, sh
@@ -237,7 +236,7 @@ def test_hosts_run_side_by_side(hosts: Machine, tmp_path: Path) -> None:
     """Each waits for a file of the other: in turn they would never end."""
     meet = "touch {0}; while [ ! -e {1} ]; do sleep 0.02; done; echo met"
     a, b = tmp_path / "a", tmp_path / "b"
-    events: list[Event] = []
+    events: list[CommandEvent] = []
     work = SideBySide(jobs(a=meet.format(a, b), b=meet.format(b, a)), events.append, hosts)
     assert [(end.host, end.status) for end in work.execute()] == [("a", 0), ("b", 0)]
     assert {(event.host, event.data) for event in events if isinstance(event, CommandOutput)} == {
@@ -276,7 +275,7 @@ def test_abort_ends_what_does_not_mind_an_interrupt(hosts: Machine) -> None:
 
 
 def test_a_reader_that_is_gone_ends_the_command(hosts: Machine) -> None:
-    def gone(event: Event) -> None:
+    def gone(event: CommandEvent) -> None:
         raise BrokenPipeError
 
     with pytest.raises(BrokenPipeError):
@@ -285,7 +284,7 @@ def test_a_reader_that_is_gone_ends_the_command(hosts: Machine) -> None:
 
 def test_input_is_read_as_it_is_wanted(hosts: Machine) -> None:
     pieces = iter([b"one ", b"two ", b""])
-    seen: list[Event] = []
+    seen: list[CommandEvent] = []
     (end,) = SideBySide(jobs(a="cat"), seen.append, hosts, read=lambda: next(pieces)).execute()
     assert end == CommandEnded("a", 0)
     assert b"".join(event.data for event in seen if isinstance(event, CommandOutput)) == b"one two "

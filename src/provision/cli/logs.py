@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from provision.cli.options import inventory_of
 
 if TYPE_CHECKING:
     from provision.ops.side_by_side import Job
-    from provision.report.spool import View
+    from provision.report.hostlines import CommandView
 
 LINES = 100
 FOLLOWED_LINES = 10
@@ -52,6 +51,9 @@ def logs(
     Of both slots and their migrations, each entry with the slot it comes from: the one that serves, and what was there
     before it. Times are those of this machine's time zone.
 
+    With --json each line is an object: event (log_entry), host, time (RFC 3339, UTC), source (the slot), pid, priority
+    (as in syslog) and message; or event (host_failed), host and error, as `up --json` has it.
+
     \b
     Exit codes: 0 shown, 1 a host failed, 2 usage or configuration, 3 a host unreachable, 130 interrupted.
     """
@@ -74,15 +76,15 @@ def logs(
     return _merge(jobs, view, connecting, ordered=lines is None or not grep)
 
 
-def _view(jobs: Sequence[Job], *, json: bool) -> View:
+def _view(jobs: Sequence[Job], *, json: bool) -> CommandView:
     from provision.report import wants_color
-    from provision.report.hostlines import LogLines, Screen
-    from provision.report.jsonl import JsonLines
+    from provision.report.hostlines import JsonLog, LogLines, Screen
 
-    return JsonLines(sys.stdout) if json else LogLines(Screen([job.login.name for job in jobs], wants_color))
+    screen = Screen([job.login.name for job in jobs], wants_color)
+    return JsonLog(screen) if json else LogLines(screen)
 
 
-def _merge(jobs: Sequence[Job], view: View, connecting: Connecting, *, ordered: bool) -> int:
+def _merge(jobs: Sequence[Job], view: CommandView, connecting: Connecting, *, ordered: bool) -> int:
     """Show all entries in the order of their times, then what failed. This thread prints; the hosts wait for it."""
     from provision.cli.work import Ends, interruptible
     from provision.ops.journal import JournalReader, Merger

@@ -11,11 +11,9 @@ import click
 
 from provision.cli.hosts import Connecting, Quiet
 from provision.cli.interrupts import Interrupts
-from provision.events import Emit, Event
-from provision.ops.events import CommandEnded
+from provision.ops.events import CommandEnded, CommandEvent, Emit
 from provision.ops.side_by_side import Job, SideBySide, exit_code
-from provision.report.hostlines import UntilGone
-from provision.report.spool import Spool, View
+from provision.report.hostlines import CommandSpool, CommandView, UntilGone
 
 
 class Ends:
@@ -25,7 +23,7 @@ class Ends:
         self._emit = emit
         self.ends: list[CommandEnded] = []
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: CommandEvent) -> None:
         """Take one event, from any thread."""
         if isinstance(event, CommandEnded):
             self.ends.append(event)
@@ -33,7 +31,12 @@ class Ends:
 
 
 def show(
-    jobs: Sequence[Job], view: View, connecting: Connecting, *, forks: int, reader: Callable[[Emit], Emit] | None = None
+    jobs: Sequence[Job],
+    view: CommandView,
+    connecting: Connecting,
+    *,
+    forks: int,
+    reader: Callable[[Emit], Emit] | None = None,
 ) -> int:
     """Run ``jobs`` side by side, show their events with ``view`` as they come, and return the exit code.
 
@@ -41,7 +44,7 @@ def show(
     """
     stopping = threading.Event()
     watched = UntilGone(view, sys.stdout.fileno())
-    with Spool(watched) as report:
+    with CommandSpool(watched) as report:
         ends = Ends(report)
         work = SideBySide(jobs, reader(ends) if reader else ends, connecting.connector(report, stopping), forks=forks)
         watched.when_gone = work.abort

@@ -8,31 +8,14 @@ import queue
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from provision.errors import HostError
-from provision.events import Emit, Event
-from provision.ops.events import CommandEnded, CommandOutput
+from provision.ops.events import CommandEnded, CommandEvent, CommandOutput, Emit, LogEntry
 
 _UNIT = re.compile(r"app-.*?(?P<migrate>-migrate)?@(?P<slot>\w+)\.service")
 _AHEAD = 1000
 """Entries of one host that may wait for those of another."""
-
-
-@dataclass(frozen=True)
-class LogEntry(Event):
-    """One entry of the journal of ``host``."""
-
-    timestamp: float
-    """Seconds since 1970, by the host's clock."""
-    source: str
-    """``blue``, ``green``, ``migrate blue``, ...: the slot whose unit it belongs to."""
-    pid: int | None
-    """None where systemd says it of the unit."""
-    priority: int
-    """As in syslog(3): 3 and less are errors, 6 is information."""
-    message: str
 
 
 class JournalReader:
@@ -43,7 +26,7 @@ class JournalReader:
         self._rest: defaultdict[str, bytes] = defaultdict(bytes)
         self._complaints: defaultdict[str, bytes] = defaultdict(bytes)
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: CommandEvent) -> None:
         """Take one event; those of one host come from one thread."""
         match event:
             case CommandOutput(host, "out", data):
@@ -91,7 +74,7 @@ class Merger:
         self._ordered = ordered
         self._queues: dict[str, queue.Queue[LogEntry | None]] = {host: queue.Queue(_AHEAD) for host in hosts}
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: CommandEvent) -> None:
         """Take one event; waits where its host is far ahead of another."""
         if isinstance(event, LogEntry):
             self._queues[event.host].put(event)

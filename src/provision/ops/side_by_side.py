@@ -9,9 +9,8 @@ from dataclasses import dataclass
 
 from provision.converge import describe
 from provision.errors import Interrupted, ProvisionError
-from provision.events import Emit
 from provision.ops.commands import Program
-from provision.ops.events import CommandEnded, CommandOutput
+from provision.ops.events import CommandEnded, CommandOutput, Emit
 from provision.ops.relay import Relay
 from provision.transport.protocol import Connection, Login
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import select
 import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from typing import TextIO
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Protocol, TextIO, cast
 
 from provision.errors import Interrupted
 from provision.events import Event
-from provision.ops.events import CommandEnded, CommandOutput
-from provision.ops.journal import LogEntry
+from provision.ops.events import CommandEnded, CommandEvent, CommandOutput, LogEntry
 from provision.report.blocks import host_block
+from provision.report.jsonl import error_fields
 from provision.report.lines import Line, Style, ansi, line, printable, printable_lines
-from provision.report.spool import View
+from provision.report.spool import Spool, View
 
 
 class Screen:
@@ -47,13 +50,29 @@ class Screen:
                 self.write_bytes((ansi(content, color=self._err_color) + "\n").encode(), "err")
 
 
+class CommandView(View, Protocol):
+    """What the events of commands look like; it need not know those of runs."""
+
+    def show(self, event: Event | CommandEvent) -> None:
+        """Show one event. Raises BrokenPipeError."""
+
+
+class CommandSpool(Spool):
+    """A report of commands: they are shown in the order they come, by one thread."""
+
+    def __init__(self, view: CommandView) -> None:
+        super().__init__(view)
+
+    def __call__(self, event: Event | CommandEvent) -> None:
+        """Take one event; returns at once."""
+        # The queue carries whatever the view can show.
+        super().__call__(cast(Event, event))
+
+
 class _Still:
     """A view in which nothing moves, and that is over with its last event."""
 
     interval: float | None = None
-
-    def show(self, event: Event) -> None:
-        raise NotImplementedError
 
     def tick(self) -> None: ...
 
@@ -69,14 +88,14 @@ class UntilGone(_Still):
 
     interval: float | None = 1.0
 
-    def __init__(self, view: View, descriptor: int) -> None:
+    def __init__(self, view: CommandView, descriptor: int) -> None:
         """``descriptor`` is that of standard output."""
         self.when_gone: Callable[[], object] = lambda: None
         self._view = view
         self._ends = select.poll()
         self._ends.register(descriptor, select.POLLERR | select.POLLHUP)
 
-    def show(self, event: Event) -> None:
+    def show(self, event: Event | CommandEvent) -> None:
         """Show one event. Raises BrokenPipeError, once ``when_gone`` has been called."""
         try:
             self._view.show(event)
@@ -98,7 +117,7 @@ class OutputLines(_Still):
         self._screen = screen
         self._rest: defaultdict[tuple[str, str], bytes] = defaultdict(bytes)
 
-    def show(self, event: Event) -> None:
+    def show(self, event: Event | CommandEvent) -> None:
         """Show one event. Raises BrokenPipeError."""
         if isinstance(event, CommandOutput):
             if self._screen.several:
@@ -129,13 +148,32 @@ class LogLines(_Still):
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
 
-    def show(self, event: Event) -> None:
+    def show(self, event: Event | CommandEvent) -> None:
         """Show one event. Raises BrokenPipeError."""
         if isinstance(event, LogEntry):
             for content in _entry(event):
                 self._screen.write(event.host, content)
         elif isinstance(event, CommandEnded):
             self._screen.fail(event)
+
+
+class JsonLog(_Still):
+    """Entries of journals as JSON lines; what ended a host too, so that no program takes silence for success."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+
+    def show(self, event: Event | CommandEvent) -> None:
+        """Write one event. Raises BrokenPipeError."""
+        if isinstance(event, LogEntry):
+            when = datetime.fromtimestamp(event.timestamp, UTC).isoformat(timespec="microseconds")
+            values = {key: value for key, value in asdict(event).items() if key not in ("host", "timestamp")}
+            self._write({"event": "log_entry", "host": event.host, "time": when.replace("+00:00", "Z"), **values})
+        elif isinstance(event, CommandEnded) and event.error is not None:
+            self._write({"event": "host_failed", "host": event.host, "error": error_fields(event.error)})
+
+    def _write(self, values: dict[str, object]) -> None:
+        self._screen.write_bytes((json.dumps(values) + "\n").encode(), "out")
 
 
 def _entry(entry: LogEntry) -> list[Line]:
