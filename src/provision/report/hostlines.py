@@ -169,7 +169,7 @@ class JsonLog(_Still):
             when = datetime.fromtimestamp(event.timestamp, UTC).isoformat(timespec="microseconds")
             values = {key: value for key, value in asdict(event).items() if key not in ("host", "timestamp")}
             self._write({"event": "log_entry", "host": event.host, "time": when.replace("+00:00", "Z"), **values})
-        elif isinstance(event, CommandEnded) and event.error is not None:
+        elif isinstance(event, CommandEnded) and event.error and not isinstance(event.error, Interrupted):
             self._write({"event": "host_failed", "host": event.host, "error": error_fields(event.error)})
 
     def _write(self, values: dict[str, object]) -> None:
