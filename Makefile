@@ -41,7 +41,8 @@ demo: .venv/ready .venv/lab-packages ## A bare test host to HTTPS and back, in t
 	echo
 
 test: .venv/ready .venv/test-packages ## All tests, those on real hosts too
-	$(BIN)/pytest
+	# Two at a time, each with test hosts of its own; a file's tests share a host, so they stay together.
+	$(BIN)/pytest -n 2 --dist loadfile
 
 check: .venv/ready .venv/test-packages ## Style, types, shell, stale documents
 	$(BIN)/ruff check
