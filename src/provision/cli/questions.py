@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def can_ask() -> bool:
     """Is there somebody to ask?"""
-    return sys.stdin.isatty() and sys.stderr.isatty()
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
 
 
 def ask_become_password() -> str:
