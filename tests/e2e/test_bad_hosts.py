@@ -110,7 +110,12 @@ def test_a_login_that_nobody_knows(cloud: Host, log_in: Callable[..., Path]) -> 
             "sudo asks asked for a password",
             "use --ask-become-pass, or allow it without: `asked ALL=(ALL) NOPASSWD: ALL` in a file in /etc/sudoers.d",
         ),
-        ("asked", "wrong", "sudo refuses the password of asked", "check what was typed at -K"),
+        (
+            "asked",
+            "wrong",
+            "sudo refuses the password of asked",
+            "check what was typed at -K, or ansible_become_password",
+        ),
         (
             "plain",
             PASSWORD,

@@ -102,7 +102,8 @@ def test_after_one_block_with_the_cause_the_next_good_one_is_deployed(site: Site
     assert "failed" not in head
     assert "    | notes.main:app: the module has no such attribute; see app_entrypoint" in cause
     assert all(line.startswith("    | ") for line in cause[1:])
-    assert re.fullmatch(rf"{site.host.name} : ok=\d+ changed=2 failed=1 .*", recap)
+    # 0 where another test has shipped and built the same code: a failed deployment leaves both for the next try.
+    assert re.fullmatch(rf"{site.host.name} : ok=\d+ changed=[02] failed=1 .*", recap)
 
     site.edit("notes/__init__.py", f'"{version}"', f'"{version}.1"')
     site.up()
