@@ -21,7 +21,7 @@ from provision.events import (
     TaskVerdict,
 )
 from provision.plan import STAMP_READ, Item, Plan
-from provision.resources.base import Content, Facts, Read, Reading, Resource, Step
+from provision.resources.base import Content, Facts, Read, Reading, Resource, Shared, Step
 from provision.resources.task import Playbook, Task
 from provision.script import Observed
 from provision.transport.frames import Frame
@@ -149,6 +149,12 @@ class Host:
         self.tally.unknown = words.count("unknown")
         self.tally.ok = len(words) - self.tally.skipped
 
+    def sharing(self) -> list[tuple[Task, Shared]]:
+        """The tasks that have work in common with other hosts, with that work as things stand on this host."""
+        tasks = self.playbook.tasks if self.playbook else ()
+        found = [(task, shared_work(task, self.observed.readings, self.observed.facts)) for task in tasks]
+        return [(task, shared) for task, shared in found if shared]
+
     def notices(self) -> list[str]:
         """What the resources of this host have to say that is no failure."""
         tasks = self.playbook.tasks if self.playbook else ()
@@ -253,6 +259,12 @@ class _Application:
 def stopped() -> Interrupted:
     """What ends a host once the user has asked to stop."""
     return Interrupted("stopped as asked, between two steps", hint="run again: it goes on from there")
+
+
+def shared_work(task: Task, readings: Mapping[Read, Reading], facts: Facts) -> Shared | None:
+    """What a task has to do on something that hosts have in common."""
+    share: Callable[[Mapping[Read, Reading], Facts], Shared | None] | None = getattr(task.resource, "shared", None)
+    return share(readings, facts) if share is not None and task.when else None
 
 
 def _say(resource: Resource, name: str, readings: Mapping[Read, Reading]) -> list[str]:

@@ -82,6 +82,10 @@ class Item:
     steps: tuple[Step, ...]
     is_handler: bool = False
 
+    def of(self, task: Task) -> bool:
+        """Are these the steps of ``task``?"""
+        return not self.is_handler and (self.role, self.name) == (task.role, task.name)
+
 
 @dataclass
 class Plan:

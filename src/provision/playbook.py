@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from provision import argument_specs, coerce
+from provision.batches import Batches
 from provision.errors import ConfigError, Position
 from provision.nearest import did_you_mean
 from provision.resources.base import Facts, Read, Resource, partial
@@ -29,6 +30,7 @@ from provision.templating import Templates
 from provision.yamlfile import Node
 
 T = TypeVar("T")
+C = TypeVar("C")
 
 _PLACEHOLDERS = tuple(
     Facts(
@@ -119,6 +121,27 @@ class HostPlay:
         tasks = [task for role, source in self._sources() for task in self._tasks(role, source, handlers, scope)]
         return Playbook(tuple(tasks), handlers, self.rolling)
 
+    def likely(self) -> Playbook:
+        """The tasks as they would be on one of the usual hosts, before the real one has been asked."""
+        return _on_any(_PLACEHOLDERS, self.resolve)
+
+    @property
+    def batches(self) -> Batches:
+        """To how many hosts at a time a rolling role comes, by its variables NAME_serial and NAME_max_fail.
+
+        Raises ConfigError.
+        """
+        scope = self._scope(_PLACEHOLDERS[0])
+        serial, max_fail = (
+            next((scope.node(f"{role}_{name}") for role in sorted(self.rolling) if f"{role}_{name}" in scope), None)
+            for name in ("serial", "max_fail")
+        )
+        try:
+            return Batches(serial.text if serial else "100%", int(max_fail.text) if max_fail else 0)
+        except ValueError as error:
+            node = serial or max_fail
+            raise ConfigError(str(error), position=node.position if node else None) from error
+
     def check(self) -> None:
         """Find what is wrong without any host: names, types, templates, files. Raises the first ConfigError."""
         for role in self._roles:
@@ -128,6 +151,7 @@ class HostPlay:
                 argument_specs.check_required(role.name, role.arguments, self._variables, self._place(role))
         scopes = [self._scope(facts) for facts in _PLACEHOLDERS]
         self._check_types(scopes)
+        _ = self.batches  # what it raises should be known before anything is sent
         handlers = _on_any(scopes, self._handlers)
         for role, source in self._sources():
             self._check_syntax(source)
@@ -265,12 +289,12 @@ class HostPlay:
         return tuple(names)
 
 
-def _on_any(scopes: Sequence[Scope], action: Callable[[Scope], T]) -> T:
-    """What ``action`` gives in the first scope where it succeeds; its first error if it fails in all."""
+def _on_any(circumstances: Sequence[C], action: Callable[[C], T]) -> T:
+    """What ``action`` gives in the first circumstance where it succeeds; its first error if it fails in all."""
     errors = []
-    for scope in scopes:
+    for circumstance in circumstances:
         try:
-            return action(scope)
+            return action(circumstance)
         except ConfigError as error:
             errors.append(error)
     raise errors[0]

@@ -28,7 +28,8 @@ from provision.errors import (
     StepFailed,
 )
 from provision.events import Emit, HostFinished, Notice
-from provision.run import Options, Outcome
+from provision.options import Options
+from provision.run import Outcome
 from provision.transport.protocol import Connection, Login
 
 PATIENCE = 10
@@ -61,7 +62,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder to work in, with an inventory, a home of its own and an engine that does nothing."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setattr(running, "Run", FakeRun)
+    monkeypatch.setattr(running, "InventoryRun", FakeRun)
     (tmp_path / "inventory.yml").write_text("all:\n  hosts:\n    web1:\n")
     return tmp_path
 

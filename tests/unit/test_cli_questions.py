@@ -135,7 +135,7 @@ def connected(
     inventory = folder / "inventory.yml"
     inventory.touch()
     monkeypatch.setattr(ssh, "connect", connect)
-    monkeypatch.setattr(running, "Run", Run)
+    monkeypatch.setattr(running, "InventoryRun", Run)
     for module in (running, questions):
         monkeypatch.setattr(module, "can_ask", lambda: terminal)
     result = CliRunner().invoke(main, ["up", str(inventory), *flags], input=typed)

@@ -18,16 +18,18 @@ LAYERS = (
     ("cli", "__main__"),
     ("report", "lab"),
     ("run", "ops", "explain", "lint"),
+    ("roll", "performers"),
+    ("worker",),
     ("converge",),
     ("plan", "script", "diffs"),
     ("play", "fleet", "playbook", "role", "role_files", "role_docs", "json_schema", "roles"),
     ("resources",),
     ("tasks", "schema", "argument_specs", "refusals"),
-    ("inventory", "templating", "template_errors", "scope", "filters", "coerce", "secrets"),
+    ("inventory", "templating", "template_errors", "scope", "filters", "coerce", "secrets", "options"),
     ("source", "archive", "listing", "project", "entrypoint", "environment"),
     ("transport",),
     # The words that the engine, the kinds and the templates share; they import no other part.
-    ("resources.base", "resources.task", "resources.fields", "events", "yamlfile", "yaml_errors", "nearest"),
+    ("resources.base", "resources.task", "resources.fields", "events", "yamlfile", "yaml_errors", "nearest", "batches"),
     ("shell", "errors", ""),
 )
 """From top to bottom; the longest name that fits a module says where it lies. Neighbours may import each other."""

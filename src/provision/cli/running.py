@@ -11,8 +11,9 @@ from provision.cli.interrupts import Interrupts
 from provision.cli.options import Selection, inventory_of, variables
 from provision.cli.questions import ask_about_key, ask_become_password, can_ask
 from provision.errors import Interrupted, ProvisionError
+from provision.options import Options
 from provision.report import Detail, Report, open_report, print_error
-from provision.run import Options, Outcome, Run
+from provision.run import InventoryRun, Outcome
 from provision.transport.protocol import Connection, Login
 from provision.transport.ssh_hostkeys import HostKeyPolicy
 
@@ -47,7 +48,7 @@ def _start(selection: Selection, *, check: bool, command: str, pending_code: boo
     stopping = threading.Event()
     with open_report(detail, json=selection.json) as report:
         connect = _connector(report, stopping, accept_new=selection.accept_new_host_keys, password=password)
-        run = Run(inventory, options, report, connect)
+        run = InventoryRun(inventory, options, report, connect)
         with Interrupts(run, report, stopping) as interrupts:
             outcome = run.execute()
     return exit_code(outcome, interrupted=interrupts.received > 0, pending_code=pending_code)

@@ -183,6 +183,26 @@ class Rendered:
     text: str
 
 
+@dataclass(frozen=True)
+class Shared:
+    """Work on what several hosts have in common, such as a database: one of them does it, the others are told.
+
+    A kind that has some answers it from ``shared(observed, facts)``, which the contract below does not ask for.
+    """
+
+    key: str
+    """Equal on all hosts that share it; empty where it is this host's own."""
+    host: str
+    """Name of the host that does it; empty for the first one in the inventory."""
+    done: bool
+    """This host has it on record."""
+    needs: frozenset[str]
+    """The modules whose tasks, of the same role, must have been done before."""
+    work: Step
+    note: Step
+    """Puts on record that another host has done it."""
+
+
 class Preview(NamedTuple):
     """The text a change would give a file, for ``--diff``. ``read`` is where the old text is."""
 

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from provision.environment import environment_text
 from provision.errors import Refused
-from provision.resources.base import Diff, Facts, Property, Read, Rendered, Shell, State, Step
+from provision.resources.base import Diff, Facts, Property, Read, Reading, Rendered, Shared, Shell, State, Step
 from provision.resources.build import Recipe
 from provision.resources.programs import program, source
 from provision.resources.release import release_id
@@ -43,6 +43,8 @@ class Deployment(Recipe):
     """Shell commands, run in order; ``lifespan`` runs the app's own startup and shutdown once."""
     database: str = ""
     """What tells one database from another; by default DATABASE_URL without its password."""
+    migrate_host: str = ""
+    """The host that migrates a database which several hosts share; by default the first of them."""
     workers: str = "auto"
     """Processes: a number, or ``auto`` from cores and memory when a deployment is made."""
     port: int = 8000
@@ -90,14 +92,16 @@ class Deployment(Recipe):
                 f"{self.name} serves on port {port}, and app_port says {self.port}: that cannot change without a gap",
                 hint=f"leave app_port at {port}, or deploy it under another app_name and domain",
             )
-        return [
-            Step(
-                program(*_PROGRAMS, NAME=self.name, RETRY="yes" if self.retry else "no", ROLLBACK=""),
-                title="deploy",
-                files=self._files(diff),
-                abort=stop_migration(self.name),
-            )
-        ]
+        return [self._deploy(diff)]
+
+    def _deploy(self, diff: Diff, *, migrate_only: bool = False) -> Step:
+        mode = "migrate" if migrate_only else "retry" if self.retry else "deploy"
+        return Step(
+            program(*_PROGRAMS, NAME=self.name, MODE=mode, ROLLBACK=""),
+            title="migrate" if migrate_only else "deploy",
+            files=self._files(diff),
+            abort=stop_migration(self.name),
+        )
 
     def digest(self, facts: Facts) -> str:
         """What tells one deployment from another; not the sizes, which are fixed when it is made."""
@@ -115,12 +119,19 @@ class Deployment(Recipe):
         parts = [self.src.digest, self.migrate_commands, self.database_identity]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
-    def migrated_elsewhere(self) -> Step:
-        """For the other hosts of a fleet: the migration host has done it, so their slots start without it."""
+    def shared(self, observed: Mapping[Read, Reading], facts: Facts) -> Shared | None:
+        """The migration, which one host makes for all that have the same app and the same database."""
+        if not self.migrate_commands:
+            return None
         folder = f"/srv/{self.name}/migrated"
-        return Step(
-            lines(sh("mkdir -p {}", folder), sh(": >{}", f"{folder}/{self.stamp}"), sh("sync -f {}", folder)),
-            title="note the migration",
+        note = lines(sh("mkdir -p {}", folder), sh(": >{}", f"{folder}/{self.stamp}"), sh("sync -f {}", folder))
+        return Shared(
+            key=f"{self.name} {self.database_identity}" if self.database_identity else "",
+            host=self.migrate_host,
+            done=observed.get(self._read, {}).get(f"migrated_{self.stamp}") == "yes",
+            needs=frozenset({"package", "release", "user", "build"}),
+            work=self._deploy(Diff((), observed, facts), migrate_only=True),
+            note=Step(note, title="note the migration"),
         )
 
     def _texts(self) -> dict[str, str]:
@@ -192,7 +203,7 @@ def identity_of(url: str) -> str:
 def rollback(name: str, number: str = "previous") -> Step:
     """Let an earlier deployment on record serve again, by the same way as a new one."""
     return Step(
-        program(*_PROGRAMS, NAME=name, RETRY="no", ROLLBACK=number),
+        program(*_PROGRAMS, NAME=name, MODE="deploy", ROLLBACK=number),
         title=f"roll back {name}",
         files={helper: source(helper) for helper in _HELPERS},
         abort=stop_migration(name),

@@ -4,10 +4,11 @@
 #   trip ID                    unpack the payload of ID and run its file "main"
 #   stop                       start no further step
 #   abort SIZE                 a script of SIZE bytes follows; it ends the running step, where there is one
-# session.py sets before it: nonce, base (a folder in /run), holder (empty = take no lock), patience (seconds).
+# session.py sets before it: nonce, base (a folder in /run), holder (empty = take no lock), patience (seconds),
+# lock_timeout (seconds to wait for the lock).
 # Nothing but frames goes to standard output; a frame that cannot be written ends the shell.
 
-: "${nonce:?}" "${base:?}" "${patience:?}"
+: "${nonce:?}" "${base:?}" "${patience:?}" "${lock_timeout:?}"
 
 frame() {
 	printf '\n@%s %s\n' "$nonce" "$*" || exit 141
@@ -18,15 +19,25 @@ beat() {
 	read -r uptime _ </proc/uptime && printf '%s\n' "${uptime%.*}" >"$run/beat"
 }
 
+tell_holder() { # VERB
+	frame "$1"
+	cat "$base/lock"
+	frame end
+}
+
 take_lock() {
 	# 9<> and not 9>: opening must not wipe the name of the holder.
 	exec 9<>"$base/lock"
-	if ! flock -n 9; then
-		frame locked
-		cat "$base/lock"
-		frame end
-		exit 4
-	fi
+	waited=0
+	until flock -n 9; do
+		if [ "$waited" -ge "$lock_timeout" ]; then
+			tell_holder locked
+			exit 4
+		fi
+		[ $((waited % 15)) -ne 0 ] || tell_holder waiting
+		sleep 1
+		waited=$((waited + 1))
+	done
 	printf '%s\n' "$holder" >"$base/lock"
 	for old in "$base"/run.*; do
 		# With the lock in hand no step of another run is alive: what is left of them is litter.

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from importlib import resources
 
 from provision.errors import ConnectionLost, Locked, ProvisionError
-from provision.shell import Sh, sh
+from provision.shell import Sh, lines, sh
 from provision.transport.frames import Frame, FrameReader
 from provision.transport.protocol import Connection, Stream
 
@@ -38,10 +38,21 @@ class Session:
     """A root shell, held for one run. Use as a context manager.
 
     ``holder`` names who takes the host's lock (for the message of whoever finds it taken); empty takes no lock.
-    ``patience`` in seconds, see PATIENCE.
+    ``lock_timeout`` is the time in seconds to wait for it, and ``waiting`` is told who holds it meanwhile. ``patience``
+    in seconds, see PATIENCE.
     """
 
-    def __init__(self, connection: Connection, *, holder: str = "", base: str = BASE, patience: int = PATIENCE) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        holder: str = "",
+        base: str = BASE,
+        patience: int = PATIENCE,
+        lock_timeout: int = 0,
+        waiting: Callable[[str], None] = lambda holder: None,
+    ) -> None:
+        self._waiting = waiting
         self._nonce = secrets.token_hex(8)
         self._frames = FrameReader(self._nonce)
         self._sending = threading.Lock()
@@ -49,7 +60,8 @@ class Session:
         self.trips = 0
         self.folder = ""
         """The run's folder on the host, once it has said hello."""
-        prelude = sh("nonce={} holder={} base={} patience={}\n", self._nonce, " ".join(holder.split()), base, patience)
+        prelude = sh("nonce={} base={} patience={} lock_timeout={}\n", self._nonce, base, patience, lock_timeout)
+        prelude = lines(sh("holder={}", " ".join(holder.split())), prelude)
         driver = (prelude + program("driver.sh")).encode()
         self._stream: Stream = connection.root_stream(f'eval "$(head -c {len(driver)})"')
         self._send(driver)
@@ -105,9 +117,11 @@ class Session:
                 if frame.verb == "locked":
                     raise Locked(
                         f"another run holds this host: {frame.body.decode('utf-8', 'replace').strip()}",
-                        hint="let it end, then run again; `provision plan` needs no lock",
+                        hint="let it end, then run again, or wait with --lock-timeout; `provision plan` needs no lock",
                     )
-                if frame.verb == "session":
+                if frame.verb == "waiting":
+                    self._waiting(frame.body.decode("utf-8", "replace").strip())
+                elif frame.verb == "session":
                     self.folder = frame.words[1]
                 else:
                     on_frame(frame)

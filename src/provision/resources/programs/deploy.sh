@@ -6,7 +6,9 @@
 # Left of the bar a failure or a signal undoes everything. If this shell itself is killed, the link still names a slot
 # that serves, and the next run goes on from what it finds. Appended to state.sh, slots.sh and explain.sh.
 
-: "${FILES:?}" "${RETRY:?}" "${ROLLBACK?}"
+# MODE is deploy, retry (also what was rolled back) or migrate (and start nothing).
+
+: "${FILES:?}" "${MODE:?}" "${ROLLBACK?}"
 
 slot='' started='' switched='' committed=''
 began=$(date +%s)
@@ -54,7 +56,7 @@ choose_input() {
 }
 
 refuse_rolled_back() {
-	[ -z "$ROLLBACK" ] && [ "$RETRY" = no ] || return 0
+	[ -z "$ROLLBACK" ] && [ "$MODE" != retry ] || return 0
 	grep -qsx "$(setting digest)" "$home/rolled-back" || return 0
 	stop_here "this deployment of $NAME was rolled back; change it, or say app_retry=true to try it again"
 }
@@ -150,6 +152,10 @@ deploy() {
 	choose_input
 	build=$home/builds/$(setting build)
 	[ -e "$build/.complete" ] || stop_here "the build $(setting build) of $NAME is not there or not complete"
+	if [ "$MODE" = migrate ]; then
+		migrate_only
+		return
+	fi
 	if [ -n "$linked" ] && [ "$(value "$(record_of "$linked")/meta" digest)" = "$(setting digest)" ] && intact "$linked"; then
 		keep_serving
 		return
@@ -173,6 +179,19 @@ deploy() {
 	check_through_caddy
 	committed=yes
 	finish
+}
+
+# For all hosts that share the database, before any of them starts the new release. The slot that does not serve lends
+# its units; nothing is recorded but the stamp.
+migrate_only() {
+	started=yes
+	clear_slot
+	write_slot "$slot"
+	preflight
+	: >"$trials/trial-$slot"
+	migrate
+	stop_slot "$slot"
+	committed=yes
 }
 
 # The link names it, so its conditions hold without the trial file. Failures from here on leave a serving app.

@@ -5,6 +5,9 @@ yes_if() {
 }
 
 observe() {
+	for stamp in "$home"/migrated/*; do
+		[ ! -f "$stamp" ] || echo "migrated_${stamp##*/}=yes"
+	done
 	[ -d "$home/slots" ] || return 0
 	slot=$(active_slot)
 	[ -n "$slot" ] || return 0
