@@ -85,8 +85,9 @@ class Roll:
 
     def _performing(self, name: str, key: str) -> Worker:
         """The worker whose success means that the work is done."""
-        worker = self._performed.get(key) or self._workers.get(name)
-        if worker is None or (name not in self._waiting and not worker.failed and not worker.has_done(key)):
-            worker = self._perform(name, key)
-            self._performed[key] = worker
-        return worker
+        if key in self._performed:
+            return self._performed[key]
+        worker = self._workers.get(name)
+        settled = worker is not None and (name in self._waiting or worker.failed or worker.has_done(key))
+        self._performed[key] = worker if worker is not None and settled else self._perform(name, key)
+        return self._performed[key]

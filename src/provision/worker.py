@@ -7,14 +7,14 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from typing import Protocol
 
 from provision import __version__
 from provision.batches import Batches
 from provision.converge import Host, Play, Tally, describe
-from provision.errors import Interrupted, Locked, NotConverged, ProvisionError, Unreachable
+from provision.errors import Interrupted, Locked, NotConverged, ProvisionError, StepFailed, Unreachable
 from provision.events import Emit, HostFinished, HostNotReached, Notice, Phase
 from provision.options import Options
 from provision.plan import Item, Plan, Selection
@@ -72,6 +72,7 @@ class Worker:
         self._session: Session | None = None
         self._host: Host | None = None
         self._given_up: Interrupted | None = None
+        self._performing = False
         self._began = 0.0
 
     @property
@@ -90,7 +91,7 @@ class Worker:
 
     def second(self, noted: Iterable[tuple[Task, Shared]] = ()) -> None:
         """The rolling roles, then the proof. ``noted`` is what another host has done for this one."""
-        self._guarded(lambda: self._second(dict(noted)))
+        self._guarded(lambda: self._second(noted))
 
     def perform(self, keys: Collection[str]) -> None:
         """Do the work that others share under ``keys``, with what it needs, and leave the rest of the host alone."""
@@ -172,10 +173,10 @@ class Worker:
         """The other hosts that must do something first."""
         return {self._course.performer(shared, self.name) for _, shared in self.unshared()} - {self.name}
 
-    def _second(self, noted: Mapping[Task, Shared]) -> None:
+    def _second(self, noted: Iterable[tuple[Task, Shared]]) -> None:
         assert self._host is not None
         planned = self._host.plan(self._in_second_stage)
-        for task, shared in noted.items():
+        for task, shared in noted:
             planned.items = [
                 replace(item, steps=(shared.note, *item.steps)) if item.of(task) else item for item in planned.items
             ]
@@ -183,6 +184,7 @@ class Worker:
         self._prove(self._host)
 
     def _perform(self, keys: Collection[str]) -> None:
+        self._performing = True
         host = self._open()
         for task, shared in host.sharing():
             if shared.key in keys and not shared.done:
@@ -196,7 +198,14 @@ class Worker:
         planned = host.plan(stage)
         host.announce(planned)
         planned.items.append(Item(task.role, shared.work.title.capitalize(), (shared.work,)))
-        self._apply(host, planned)
+        try:
+            self._apply(host, planned)
+        except StepFailed as error:
+            error.hint = error.hint or (
+                "here only what the migration needs is done: if this host was never set up, run `provision up` on it; "
+                "or let another host migrate, with app_migrate_host"
+            )
+            raise
         self._course.ensure_going()
         host.prove(stage)
         if not self.has_done(shared.key):
@@ -239,7 +248,7 @@ class Worker:
             skipped=tally.skipped,
             unknown=tally.unknown,
             error=error,
-            urls=tuple(host.urls()) if host and error is None else (),
+            urls=tuple(host.urls()) if host and error is None and not self._performing else (),
         )
         self._course.emit(self.result)
         self.close()

@@ -136,8 +136,7 @@ def connected(
     inventory.touch()
     monkeypatch.setattr(ssh, "connect", connect)
     monkeypatch.setattr(running, "InventoryRun", Run)
-    for module in (running, questions):
-        monkeypatch.setattr(module, "can_ask", lambda: terminal)
+    monkeypatch.setattr(questions, "can_ask", lambda: terminal)
     result = CliRunner().invoke(main, ["up", str(inventory), *flags], input=typed)
     assert result.exit_code == 0, result.output
     used["output"] = result.output

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -101,6 +102,36 @@ def test_the_lock_names_its_holder_and_survives_the_attempt(tmp_path: Path) -> N
         # A session that only reads takes no lock.
         with Session(LocalConnection(), base=base) as reader:
             reader.trip(script.survey([], contents=False), lambda frame: None)
+
+
+def test_a_lock_is_waited_for(tmp_path: Path) -> None:
+    base = str(tmp_path / "run")
+    told = threading.Event()
+    holders: list[str] = []
+
+    def waiting(holder: str) -> None:
+        holders.append(holder)
+        told.set()
+
+    first = Session(LocalConnection(), holder="ann@laptop: up", base=base)
+    apply(first, Step(Sh("true")))
+    ending = threading.Thread(target=lambda: told.wait(30) and first.close())
+    ending.start()
+    with Session(LocalConnection(), holder="bob", base=base, lock_timeout=30, waiting=waiting) as second:
+        assert statuses(apply(second, Step(Sh("true")))) == [("1", "0")]
+    ending.join()
+    assert holders == ["ann@laptop: up"]
+
+
+def test_waiting_for_a_lock_ends(tmp_path: Path) -> None:
+    base = str(tmp_path / "run")
+    with Session(LocalConnection(), holder="ann@laptop: up", base=base) as first:
+        apply(first, Step(Sh("true")))
+        with (
+            Session(LocalConnection(), holder="bob", base=base, lock_timeout=1) as second,
+            pytest.raises(Locked, match="ann@laptop"),
+        ):
+            apply(second, Step(Sh("true")))
 
 
 def test_nothing_is_left_behind(connection: LocalConnection, tmp_path: Path) -> None:

@@ -15,6 +15,9 @@ from provision.cli.lazy import Command, LazyGroup
 COMMANDS = {
     "up": Command("provision.cli.up:up", "Bring hosts to what their inventory says."),
     "plan": Command("provision.cli.plan:plan", "Show what `up` would change, and change nothing."),
+    "migrate": Command("provision.cli.migrate:migrate", "Run the migrations of the app, and change nothing else."),
+    "releases": Command("provision.cli.releases:releases", "Show which deployments of the app hosts have."),
+    "rollback": Command("provision.cli.rollback:rollback", "Let an earlier deployment of the app serve again."),
     "logs": Command("provision.cli.logs:logs", "Show what the app wrote, on all hosts."),
     "run": Command("provision.cli.run_:run_", "Run a command as the app."),
     "exec": Command("provision.cli.exec_:exec_", "Run a command as root on hosts."),

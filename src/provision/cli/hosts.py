@@ -117,13 +117,21 @@ class Connecting:
 
     accept_new_host_keys: bool
     ask_become_pass: bool
+    password: str | None = None
+    """That of sudo, once it has been asked for."""
+
+    def with_password(self) -> Connecting:
+        """Ask for the password of sudo now, if it is wanted: nothing may be drawn on the screen meanwhile."""
+        from provision.cli.questions import ask_become_password
+
+        return replace(self, password=ask_become_password()) if self.ask_become_pass and not self.password else self
 
     def connector(self, report: Report, stopping: threading.Event) -> Callable[[Login], Connection]:
         """What opens connections; ssh.py and the libraries it imports are loaded at the first."""
-        from provision.cli.questions import ask_about_key, ask_become_password, can_ask
+        from provision.cli.questions import ask_about_key, can_ask
         from provision.transport.ssh_hostkeys import HostKeyPolicy
 
-        password = ask_become_password() if self.ask_become_pass else None
+        password = self.with_password().password
         silent = self.accept_new_host_keys or sys.stdin is None or not can_ask()
         ask = None if silent else partial(ask_about_key, report=report, stopping=stopping)
         policy = HostKeyPolicy(ask=ask, accept_new=self.accept_new_host_keys)

@@ -37,6 +37,7 @@ class Selection:
     accept_new_host_keys: bool
     ask_become_pass: bool
     forks: int
+    lock_timeout: int
 
 
 def _words(ctx: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -44,6 +45,20 @@ def _words(ctx: click.Context, parameter: click.Parameter, value: tuple[str, ...
     return tuple(word.strip() for item in value for word in item.split(",") if word.strip())
 
 
+lock_option = click.option(
+    "--lock-timeout",
+    type=click.IntRange(0),
+    default=0,
+    metavar="SECONDS",
+    help="Wait so long for another run that holds a host.",
+)
+set_option = click.option(
+    "--set",
+    "assignments",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="A variable above all others; VALUE is YAML. @FILE takes a YAML file of them. Repeatable.",
+)
 _OPTIONS = (
     click.argument("inventory", type=click.Path(path_type=Path), default=DEFAULT_INVENTORY),
     click.option(
@@ -54,13 +69,7 @@ _OPTIONS = (
         "--skip-tags", metavar="TAGS", multiple=True, callback=_words, help="Not the tasks with one of these."
     ),
     click.option("--role", "roles", metavar="ROLE", multiple=True, callback=_words, help="Only these roles."),
-    click.option(
-        "--set",
-        "assignments",
-        metavar="NAME=VALUE",
-        multiple=True,
-        help="A variable above all others; VALUE is YAML. @FILE takes a YAML file of them. Repeatable.",
-    ),
+    set_option,
     click.option("--diff", "-D", is_flag=True, help="Show the changes of files, line by line."),
     click.option("--verbose", "-v", is_flag=True, help="Show unchanged tasks and the output of each step too."),
     click.option("--json", is_flag=True, help="Print JSON lines, one event each, and nothing else."),
@@ -71,6 +80,7 @@ _OPTIONS = (
     click.option(
         "--forks", "-f", type=click.IntRange(1), default=32, show_default=True, metavar="N", help="Hosts at a time."
     ),
+    lock_option,
 )
 
 

@@ -4,53 +4,71 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import replace
-from functools import partial
+from typing import TypeVar
 
+from provision.cli.hosts import Connecting
 from provision.cli.interrupts import Interrupts
 from provision.cli.options import Selection, inventory_of, variables
-from provision.cli.questions import ask_about_key, ask_become_password, can_ask
 from provision.errors import Interrupted, ProvisionError
 from provision.options import Options
 from provision.report import Detail, Report, open_report, print_error
-from provision.run import InventoryRun, Outcome
+from provision.run import InventoryRun, Outcome, Run
 from provision.transport.protocol import Connection, Login
-from provision.transport.ssh_hostkeys import HostKeyPolicy
 
 PENDING = 5
 """Exit code of ``plan --exit-code`` where something would change."""
 
+R = TypeVar("R", bound=Run)
+
 
 def start(selection: Selection, *, check: bool, command: str, pending_code: bool = False) -> int:
     """Run on the selected hosts and return the exit code; errors of the configuration are printed here."""
-    try:
-        return _start(selection, check=check, command=command, pending_code=pending_code)
-    except ProvisionError as error:
-        print_error(error, json=selection.json)
-        return error.exit_code
 
+    def make(report: Report, connect: Callable[[Login], Connection]) -> InventoryRun:
+        options = Options(
+            check=check,
+            diff=selection.diff,
+            limit=selection.limit,
+            tags=selection.tags,
+            skip_tags=selection.skip_tags,
+            roles=selection.roles,
+            extra=variables(selection.assignments),
+            forks=selection.forks,
+            lock_timeout=selection.lock_timeout,
+            command=command,
+        )
+        return InventoryRun(inventory_of(selection.inventory), options, report, connect)
 
-def _start(selection: Selection, *, check: bool, command: str, pending_code: bool) -> int:
-    options = Options(
-        check=check,
-        diff=selection.diff,
-        limit=selection.limit,
-        tags=selection.tags,
-        skip_tags=selection.skip_tags,
-        roles=selection.roles,
-        extra=variables(selection.assignments),
-        forks=selection.forks,
-        command=command,
+    return carry_out(
+        make,
+        InventoryRun.execute,
+        Detail(check=check, diff=selection.diff, verbose=selection.verbose),
+        Connecting(selection.accept_new_host_keys, selection.ask_become_pass),
+        json=selection.json,
+        pending_code=pending_code,
     )
-    inventory = inventory_of(selection.inventory)
-    password = ask_become_password() if selection.ask_become_pass else None
-    detail = Detail(check=check, diff=selection.diff, verbose=selection.verbose)
+
+
+def carry_out(
+    make: Callable[[Report, Callable[[Login], Connection]], R],
+    work: Callable[[R], Outcome],
+    detail: Detail,
+    connecting: Connecting,
+    *,
+    json: bool,
+    pending_code: bool = False,
+) -> int:
+    """Make a run, do its work under a report that can be interrupted, and return the exit code."""
     stopping = threading.Event()
-    with open_report(detail, json=selection.json) as report:
-        connect = _connector(report, stopping, accept_new=selection.accept_new_host_keys, password=password)
-        run = InventoryRun(inventory, options, report, connect)
-        with Interrupts(run, report, stopping) as interrupts:
-            outcome = run.execute()
+    try:
+        connecting = connecting.with_password()
+        with open_report(detail, json=json) as report:
+            run = make(report, connecting.connector(report, stopping))
+            with Interrupts(run, report, stopping) as interrupts:
+                outcome = work(run)
+    except ProvisionError as error:
+        print_error(error, json=json)
+        return error.exit_code
     return exit_code(outcome, interrupted=interrupts.received > 0, pending_code=pending_code)
 
 
@@ -59,20 +77,3 @@ def exit_code(outcome: Outcome, *, interrupted: bool, pending_code: bool) -> int
     if interrupted:
         return Interrupted.exit_code
     return outcome.exit_code or (PENDING if pending_code and outcome.pending else 0)
-
-
-def _connector(
-    report: Report, stopping: threading.Event, *, accept_new: bool, password: str | None
-) -> Callable[[Login], Connection]:
-    """What opens connections; ssh.py and the libraries it imports are loaded at the first."""
-    ask = None if accept_new or not can_ask() else partial(ask_about_key, report=report, stopping=stopping)
-    policy = HostKeyPolicy(ask=ask, accept_new=accept_new)
-
-    def connect(login: Login) -> Connection:
-        from provision.transport import ssh
-
-        if password is not None and login.become_password is None:
-            login = replace(login, become_password=password)
-        return ssh.connect(login, host_keys=policy)
-
-    return connect

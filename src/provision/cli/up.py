@@ -12,7 +12,8 @@ from provision.cli.options import Selection, command_line, selection_options
 @click.command()
 @selection_options
 @click.option("--check", "-C", is_flag=True, help="Change nothing: the same as `provision plan`.")
-def up(check: bool, **options: Any) -> int:
+@click.option("--retry", is_flag=True, help="Deploy also what was rolled back.")
+def up(check: bool, retry: bool, **options: Any) -> int:
     """Bring the hosts of INVENTORY (./inventory.yml) to what it says.
 
     Run it at any time: it changes what differs, restarts what is due, and then reads every host again as proof.
@@ -23,6 +24,8 @@ def up(check: bool, **options: Any) -> int:
     """
     from provision.cli.running import start
 
+    flags = (*["--check"] * check, *["--retry"] * retry)
+    if retry:
+        options["assignments"] = (*options["assignments"], "app_retry=true")
     selection = Selection(**options)
-    flags = ("--check",) if check else ()
     return start(selection, check=check, command=command_line("up", selection, *flags))

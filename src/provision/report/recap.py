@@ -54,8 +54,8 @@ def addresses(endings: Sequence[Ending]) -> list[Line]:
     return [((f"{url:<{width}}", "bold"), (f"  {', '.join(names)}", "dim")) for url, names in hosts.items()]
 
 
-def outlook(endings: Sequence[Ending]) -> Line:
-    """What a plan comes to, in one sentence."""
+def outlook(endings: Sequence[Ending], command: str) -> Line:
+    """What a plan comes to, in one sentence; ``command`` is what makes the changes."""
     finished = [event for event in endings if isinstance(event, HostFinished)]
     if len(finished) < len(endings) or any(event.error for event in finished):
         return line("The plan is incomplete: not every host could be read.", "failed")
@@ -65,7 +65,7 @@ def outlook(endings: Sequence[Ending]) -> Line:
     # The unknown ones are among the changed: their steps ask again when their turn comes.
     known = f"{changed - unknown} change{'' if changed - unknown == 1 else 's'} pending"
     later = f", {unknown} more can only be known after them" if unknown else ""
-    return line(f"{known}{later}. `provision up` makes them.", "changed")
+    return line(f"{known}{later}. `{command}` makes them.", "changed")
 
 
 def _host(event: HostFinished, names: int, widths: dict[str, int]) -> Line:

@@ -43,6 +43,8 @@ class Detail:
     diff: bool = False
     verbose: bool = False
     """Tasks that are ok or skipped, and the output of steps."""
+    command: str = "provision up"
+    """What makes the changes that a plan shows."""
 
 
 class Transcript:
@@ -96,7 +98,7 @@ class Transcript:
         if self._changed:
             block.insert(-len(endings), line(""))
         if self._detail.check:
-            return [*block, line(""), outlook(endings)]
+            return [*block, line(""), outlook(endings, self._detail.command)]
         urls = addresses(endings)
         return [*block, line(""), *urls] if urls else block
 

@@ -23,6 +23,9 @@ from provision.shell import Sh, lines, sh
 ASSUMED_WORKER_MB = 100
 """What a worker is taken to need before one was measured: 16 of 20 real apps need less."""
 
+DEPLOYED = {"intact": "yes", "enabled": "yes", "running": "yes", "leftover": "no"}
+"""A deployment as it should be: its files untouched, started at boot, running, and nothing else of the app."""
+
 _PROGRAMS = ("state.sh", "slots.sh", "explain.sh", "deploy.sh")
 _HELPERS = ("preflight.py", "gate.py", "holders.py")
 
@@ -77,12 +80,11 @@ class Deployment(Recipe):
 
     @property
     def _read(self) -> Shell:
-        return Shell(program("state.sh", "observe.sh", NAME=self.name))
+        return deployed_read(self.name)
 
     def desired(self, facts: Facts) -> State:
         """This deployment serves, its files are untouched, it starts at boot, and nothing else of the app runs."""
-        wanted = {"digest": self.digest(facts), "intact": "yes", "enabled": "yes", "running": "yes", "leftover": "no"}
-        return {Property(self._read, name): value for name, value in wanted.items()}
+        return {self._read[name]: value for name, value in {"digest": self.digest(facts), **DEPLOYED}.items()}
 
     def change(self, diff: Diff) -> list[Step]:
         """Deploy. Raises Refused for a change of ports, which Caddy and the app cannot make at the same moment."""
@@ -171,6 +173,11 @@ class Deployment(Recipe):
     def chosen_workers(self, facts: Facts, measured_mb: int) -> int:
         """The number of workers of a deployment made now; ``measured_mb`` is what one took in the last, 0 = unknown."""
         return workers_for(facts, measured_mb or ASSUMED_WORKER_MB) if self.workers == "auto" else int(self.workers)
+
+
+def deployed_read(name: str) -> Shell:
+    """What serves of the app ``name``: ``digest``, the properties of DEPLOYED, ``port``, ``workers``, ..."""
+    return Shell(program("state.sh", "observe.sh", NAME=name))
 
 
 def workers_for(facts: Facts, worker_mb: int) -> int:

@@ -58,7 +58,7 @@ choose_input() {
 refuse_rolled_back() {
 	[ -z "$ROLLBACK" ] && [ "$MODE" != retry ] || return 0
 	grep -qsx "$(setting digest)" "$home/rolled-back" || return 0
-	stop_here "this deployment of $NAME was rolled back; change it, or say app_retry=true to try it again"
+	stop_here "this deployment of $NAME was rolled back; change it, or try it again with --retry"
 }
 
 # A link that is lost is made again where a slot still runs what was deployed into it.
