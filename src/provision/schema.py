@@ -233,6 +233,8 @@ def _default(default: Any, factory: Any) -> Any:
 def _convert(annotation: Any, node: Node, what: str, files: Files) -> Any:
     """The value of ``node`` as ``annotation`` says."""
     origin, arguments = get_origin(annotation), get_args(annotation)
+    if annotation == LocalFile | Rendered | str:
+        return _file_text(node, what, files)
     if origin in (Union, types.UnionType):
         return None if node.value is None else _convert(_without_none(annotation), node, what, files)
     if origin is Literal:
@@ -253,6 +255,18 @@ def _convert(annotation: Any, node: Node, what: str, files: Files) -> Any:
     if annotation is Any:
         return as_written(node)
     return _SCALARS[annotation](node, what)
+
+
+def _file_text(node: Node, what: str, files: Files) -> LocalFile | Rendered | str:
+    """The content of a file: the text itself, ``{src: FILE}`` or ``{template: FILE}``."""
+    if not isinstance(node.value, dict):
+        return coerce.text(node, what)
+    match list(node.value.items()):
+        case [("src", path)]:
+            return files.local(path)
+        case [("template", path)]:
+            return files.rendered(path)
+    raise coerce.wrong(what, "text, {src: FILE} or {template: FILE}", node)
 
 
 _SCALARS: Mapping[Any, Callable[[Node, str], Any]] = {

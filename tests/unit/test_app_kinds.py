@@ -48,6 +48,7 @@ def deployment(folder: Path) -> Deployment:
         entrypoint="main:app",
         unit=Rendered("app.service.j2", "ExecStart=@start@\n"),
         migrate_unit=Rendered("migrate.service.j2", "[Service]\n"),
+        process_unit=Rendered("process.service.j2", "ExecStart=@command@\n"),
         env={"DATABASE_URL": f"postgresql://notes:{SECRET}@db.example.com/notes"},
         migrate_commands=("alembic upgrade head",),
         host="notes.example.com",

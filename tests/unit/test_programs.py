@@ -17,7 +17,7 @@ PROGRAMS = {
     "observe": ("state.sh", "observe.sh"),
     "release": ("state.sh", "release.sh"),
     "build": ("state.sh", "build.sh"),
-    "deploy": ("state.sh", "slots.sh", "explain.sh", "deploy.sh"),
+    "deploy": ("state.sh", "slots.sh", "write.sh", "explain.sh", "deploy.sh"),
 }
 CHECKERS = {
     "dash": ["dash", "-n", "-"],
@@ -60,7 +60,7 @@ def run(tmp_path: Path) -> Callable[..., str]:
             (tmp_path / name).mkdir(exist_ok=True)
         setup = "".join(f"{key}={tmp_path / name}\n" for key, name in folders.items())
         setup += "".join(f"{key}='{value}'\n" for key, value in variables.items())
-        script = f"set -eu\n{program('state.sh', 'slots.sh', NAME='no-such-app')}\n{setup}{line}\n"
+        script = f"set -eu\n{program('state.sh', 'slots.sh', 'write.sh', NAME='no-such-app')}\n{setup}{line}\n"
         return subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout
 
     return run

@@ -6,11 +6,12 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from provision.errors import Refused
 from provision.resources.base import Diff, Facts, Property, Read, Shell, State, Step
+from provision.resources.mounts import FileText, mount_points
 from provision.resources.programs import program, source
 from provision.resources.release import check_name, release_id
 from provision.shell import Sh, sh
@@ -49,12 +50,17 @@ class Recipe:
     """The interpreter's path on the host."""
     run_command: str = ""
     """A program of the venv and its words, in place of ``fastapi run``; it must take --host, --port and --workers."""
+    writable: tuple[str, ...] = ()
+    """Paths below the app's folder that it writes to; with a slash at the end a folder."""
+    files: Mapping[str, FileText] = field(default_factory=dict)
+    """Files in the app's folder that are no part of its source, such as settings with secrets."""
 
     def __post_init__(self) -> None:
         check_name(self.name)
         if not _ENTRYPOINT.fullmatch(self.entrypoint):
             raise ValueError(f"entrypoint is package.module:variable, not {self.entrypoint!r}")
-        _ = self.dependencies  # what it raises should be known before anything is sent
+        # What these raise should be known before anything is sent.
+        _ = self.dependencies, self.mount_points
         wanted = self.src.project.requires_python
         if self.python == SYSTEM_PYTHON and not any(accepts(wanted, version) for version in _PYTHONS.values()):
             have = ", ".join(f"{release} {version}" for release, version in _PYTHONS.items())
@@ -66,10 +72,16 @@ class Recipe:
         source = self.src.project.dependency_source
         return f"uv-{self.lock}" if source == "uv-lock" else source
 
+    @property
+    def mount_points(self) -> tuple[str, ...]:
+        """What a deployment lays something over, so that it must exist in the tree. Raises ValueError."""
+        return mount_points(self.src, self.writable, self.files)
+
     def build_id(self, facts: Facts) -> str:
         """The build's folder. Of the host it depends only on what stays the same before and after a first run."""
         host = [facts.distribution, facts.distribution_release, facts.architecture]
         options = [self.entrypoint, self.dependencies, self.groups, self.extras, self.python, self.run_command]
+        options += [self.mount_points]
         return hashlib.sha256(json.dumps([self.src.digest, options, host]).encode()).hexdigest()[:16]
 
 
@@ -118,7 +130,8 @@ class Build(Recipe):
             CA_BUNDLE=self.ca_bundle,
             INDEX_URL=self.index_url,
         )
-        files = {"bytecode.py": source("bytecode.py")}
+        mounts = "".join(f"{line}\n" for line in self.mount_points)
+        files = {"bytecode.py": source("bytecode.py"), "mounts": mounts.encode()}
         return [Step(script, title=f"build {self.build_id(diff.facts)}", files=files)]
 
     def _check_python(self, facts: Facts) -> None:

@@ -16,6 +16,8 @@ from provision.environment import environment_text
 from provision.errors import Refused
 from provision.resources.base import Diff, Facts, Property, Read, Reading, Rendered, Shared, Shell, State, Step
 from provision.resources.build import Recipe
+from provision.resources.mounts import carried_files, writable_places
+from provision.resources.processes import process_units
 from provision.resources.programs import program, source
 from provision.resources.release import release_id
 from provision.shell import Sh, lines, sh
@@ -26,7 +28,7 @@ ASSUMED_WORKER_MB = 100
 DEPLOYED = {"intact": "yes", "enabled": "yes", "running": "yes", "leftover": "no"}
 """A deployment as it should be: its files untouched, started at boot, running, and nothing else of the app."""
 
-_PROGRAMS = ("state.sh", "slots.sh", "explain.sh", "deploy.sh")
+_PROGRAMS = ("state.sh", "slots.sh", "write.sh", "explain.sh", "deploy.sh")
 _HELPERS = ("preflight.py", "gate.py", "holders.py")
 
 
@@ -40,10 +42,14 @@ class Deployment(Recipe):
     """The unit of a slot, with the tokens ``@start@``, ``@slot@``, ``@build@``, ``@stamp@``."""
     migrate_unit: Rendered
     """The one-shot unit that migrates before a slot starts, with the same tokens."""
+    process_unit: Rendered
+    """The unit of each of ``processes``, with ``@process@`` and ``@command@`` besides."""
     env: Mapping[str, Any] = field(default_factory=dict)
     """The app's environment variables."""
     migrate_commands: tuple[str, ...] = ()
     """Shell commands, run in order; ``lifespan`` runs the app's own startup and shutdown once."""
+    processes: Mapping[str, str] = field(default_factory=dict)
+    """Name -> command of what runs beside the app, such as workers of a queue."""
     database: str = ""
     """What tells one database from another; by default DATABASE_URL without its password."""
     migrate_host: str = ""
@@ -73,6 +79,7 @@ class Deployment(Recipe):
             raise ValueError(f"health_path begins with / and holds no space, not {self.health_path!r}")
         if not re.fullmatch(r"[^\s/]+", self.host):
             raise ValueError(f"host is a name, not {self.host!r}")
+        process_units("", self.processes)
 
     def reads(self) -> Iterable[Read]:
         """What serves, and whether it is as it was deployed."""
@@ -107,7 +114,7 @@ class Deployment(Recipe):
 
     def digest(self, facts: Facts) -> str:
         """What tells one deployment from another; not the sizes, which are fixed when it is made."""
-        parts = [self.build_id(facts), self.port, self.workers, self.stamp, *(self._texts().values())]
+        parts = [self.build_id(facts), self.port, self.workers, self.stamp, *map(_sha256, self._carried().values())]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
     @property
@@ -136,11 +143,16 @@ class Deployment(Recipe):
             note=Step(note, title="note the migration"),
         )
 
-    def _texts(self) -> dict[str, str]:
+    def _carried(self) -> dict[str, bytes]:
+        """What the deployment consists of beside its build, as write.sh takes it."""
         texts = {"unit": self.unit.text, "env": environment_text(self.env)}
         if self.migrate_commands:
             texts |= {"migrate_unit": self.migrate_unit.text, "migrate": self._migration()}
-        return texts
+        if self.writable:
+            places = writable_places(self.src, self.writable)
+            texts["writable"] = "".join(f"{kind} {name}\n" for name, kind in places.items())
+        texts |= process_units(self.process_unit.text, self.processes)
+        return {name: text.encode() for name, text in texts.items()} | carried_files(self.files)
 
     def _migration(self) -> str:
         """A sh script, run with -eu by the migration unit."""
@@ -167,8 +179,8 @@ class Deployment(Recipe):
             "start_timeout": self.start_timeout,
             "drain": self.drain,
         }
-        texts = {"meta": "".join(f"{key}={value}\n" for key, value in meta.items()), **self._texts()}
-        return {name: text.encode() for name, text in texts.items()} | {name: source(name) for name in _HELPERS}
+        lines = "".join(f"{key}={value}\n" for key, value in meta.items())
+        return {"meta": lines.encode(), **self._carried()} | {name: source(name) for name in _HELPERS}
 
     def chosen_workers(self, facts: Facts, measured_mb: int) -> int:
         """The number of workers of a deployment made now; ``measured_mb`` is what one took in the last, 0 = unknown."""
@@ -189,6 +201,10 @@ def workers_for(facts: Facts, worker_mb: int) -> int:
     running = facts.memtotal_mb * 0.7 - 250 - 60
     switching = (facts.memtotal_mb * 0.9 - 250) / 2 - 60
     return max(1, min(max(2, facts.processor_vcpus), int(min(running, switching) // worker_mb)))
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def identity_of(url: str) -> str:

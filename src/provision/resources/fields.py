@@ -2,8 +2,9 @@
 
 Annotations a kind may use: str, int, bool, float, ``tuple[T, ...]``, ``Mapping[str, T]``, ``Literal[...]``,
 ``X | None``, :data:`Mode`, :class:`Expression`, and ``LocalFile`` and ``Rendered`` of base.py. ``LocalFile | str`` is a
-file of the controller, or with a field ``remote_src`` that says so a path of the host. ``__post_init__`` may raise
-ValueError with a sentence about fields that do not go together; the loader adds the place.
+file of the controller, or with a field ``remote_src`` that says so a path of the host; ``LocalFile | Rendered | str``
+is a text, ``{src: FILE}`` or ``{template: FILE}``. ``__post_init__`` may raise ValueError with a sentence about fields
+that do not go together; the loader adds the place.
 """
 
 from __future__ import annotations

@@ -27,6 +27,7 @@ prepare() {
 	mkdir -p "$build"
 	# Not the times of the archive, which are 1970: some build backends make zip files, which begin in 1980.
 	cp -RP --preserve=mode -- "$home/releases/$RELEASE" "$app"
+	make_mount_points <"$FILES/mounts"
 	# Hard links from the cache into the venv need one file system.
 	cache=/var/cache/provision/uv
 	mkdir -p "$cache"
@@ -36,6 +37,18 @@ prepare() {
 	# uv brings its own list of authorities and asks the system's only when told.
 	if [ -n "$CA_BUNDLE" ]; then export SSL_CERT_FILE="$CA_BUNDLE"; fi
 	if [ -n "$INDEX_URL" ]; then export UV_DEFAULT_INDEX="$INDEX_URL"; fi
+}
+
+# A deployment lays its files and writable folders over these.
+make_mount_points() { # lines "d PATH" and "f PATH" on stdin
+	while read -r kind path; do
+		if [ "$kind" = d ]; then
+			mkdir -p "$app/$path"
+		elif [ ! -e "$app/$path" ]; then
+			mkdir -p "$(dirname "$app/$path")"
+			: >"$app/$path"
+		fi
+	done
 }
 
 # The cause is printed by uv; these are the last lines of the step.

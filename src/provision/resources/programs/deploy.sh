@@ -1,10 +1,11 @@
 # Puts a deployment into the slot that does not serve, and lets it serve once it has proved that it can. Whatever ends
 # this program before that, the old deployment serves as before: nothing it uses is written.
 #
-#   write the slot > import the app > migrate > start > gate > switch > check through Caddy | drain > stop the old
+#   write the slot > import the app > migrate > start > gate > switch > check through Caddy > start its processes
+#   | stop the old processes > drain > stop the old slot
 #
 # Left of the bar a failure or a signal undoes everything. If this shell itself is killed, the link still names a slot
-# that serves, and the next run goes on from what it finds. Appended to state.sh, slots.sh and explain.sh.
+# that serves, and the next run goes on from what it finds. Appended to state.sh, slots.sh, write.sh and explain.sh.
 
 # MODE is deploy, retry (also what was rolled back) or migrate (and start nothing).
 
@@ -30,6 +31,7 @@ undo() {
 		fi
 	fi
 	rm -f -- "/run/systemd/system/app-$NAME-preflight.service" "$trials/preflight.py" "$trials/preflight.log"
+	rm -rf -- "$home/preflight"
 	exit "$status"
 }
 
@@ -91,17 +93,19 @@ clear_slot() {
 	stop_slot "$slot"
 }
 
-# No network, and a state folder that is gone afterwards; all else as the app will have it.
+# No network, and state and writable paths that are gone afterwards; all else as the app will have it.
 preflight_unit() { # SLOT
 	printf '%s\n' '[Service]' Type=oneshot PrivateNetwork=yes "TemporaryFileSystem=/var/lib/app-$NAME:mode=0777" \
 		"Environment=STATE_DIRECTORY=/var/lib/app-$NAME" "TimeoutStartSec=$(setting start_timeout)" \
 		"StandardOutput=truncate:$trials/preflight.log" StandardError=inherit \
 		"ExecStart=$build/.venv/bin/python $trials/preflight.py $(setting entrypoint)"
-	process_lines "$1" | grep -v '^StateDirectory'
+	process_lines "$1" | sed "/^StateDirectory/d; s|^BindPaths=$state_folder/writable/|BindPaths=$home/preflight/writable/|"
 }
 
 preflight() {
 	put "$trials/preflight.py" 0644 root:root <"$FILES/preflight.py"
+	rm -rf -- "$home/preflight"
+	copy_shipped "$home/preflight/writable"
 	unit=app-$NAME-preflight.service
 	systemctl start "$unit" 2>/dev/null || :
 	status=$(systemctl show -P ExecMainStatus "$unit")
@@ -137,6 +141,21 @@ start_and_gate() { # WHAT OPTIONS
 		explain "$unit" "$(port_of "$slot")"
 		stop_here "$what: $found"
 	fi
+}
+
+# Workers of queues and the like: together with those of the old slot for a moment, but never without a slot that serves.
+# shellcheck disable=SC2046 # the names of units are words
+start_processes() {
+	set -- $(process_units "$slot")
+	[ $# -gt 0 ] || return 0
+	say "starting $*"
+	systemctl start "$@" 2>/dev/null || :
+	for unit in "$@"; do
+		if ! found=$(client --unit "$unit" --timeout "$(setting start_timeout)"); then
+			explain "$unit" ""
+			stop_here "$unit does not go on running: $found"
+		fi
+	done
 }
 
 check_through_caddy() {
@@ -177,6 +196,7 @@ deploy() {
 	switched=yes
 	link_to "$slot"
 	check_through_caddy
+	start_processes
 	committed=yes
 	finish
 }
@@ -204,6 +224,7 @@ finish() {
 	fi
 	rm -f -- "$trials/trial-$slot"
 	other=$(other_slot "$slot")
+	stop_processes "$other"
 	if running "$other"; then drain "$other"; fi
 	stop_slot "$other"
 	prune
@@ -217,6 +238,7 @@ keep_serving() {
 	systemctl daemon-reload
 	enable_slots
 	running "$slot" || start_and_gate "the release that was serving does not start"
+	running_whole "$slot" || start_processes
 	rm -f -- "$trials/trial-$slot"
 	stop_slot "$(other_slot "$slot")"
 }

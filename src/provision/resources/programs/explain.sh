@@ -14,7 +14,8 @@ explain() { # UNIT PORT
 	log=$(journal "$1" 25)
 	if [ -n "$log" ]; then say "$log"; fi
 	say "$1: $(describe "$1")"
-	holders=$("$build/.venv/bin/python" -I -S "$FILES/holders.py" "$2" 2>/dev/null | grep -v "app-$NAME@" || :)
+	holders=
+	[ -z "$2" ] || holders=$("$build/.venv/bin/python" -I -S "$FILES/holders.py" "$2" 2>/dev/null | grep -v "app-$NAME@" || :)
 	if [ -n "$holders" ]; then say "port $2 is held by $holders"; fi
 	causes "$log"
 }
@@ -36,7 +37,15 @@ describe() { # UNIT
 causes() { # LOG
 	case $1 in
 	*'Read-only file system'*)
-		say "cause: the app writes where it may not; write to \$STATE_DIRECTORY (/var/lib/app-$NAME), which is also its HOME"
+		say "cause: the app writes where it may not; write to \$STATE_DIRECTORY (/var/lib/app-$NAME), which is also its HOME,"
+		say "or name the path below its folder in app_writable"
+		;;
+	*'set up user namespacing'*)
+		say "cause: this host forbids user namespaces; set app_service_options: {PrivateUsers: \"no\"}"
+		;;
+	*'attempt to write a readonly database'* | *'unable to open database file'*)
+		say "cause: SQLite writes files beside its database; keep it in \$STATE_DIRECTORY (/var/lib/app-$NAME), or name"
+		say "the folder it lies in, not the file alone, in app_writable"
 		;;
 	*"ddress already in use"*) say "cause: the port is taken; see app_port" ;;
 	*"can't start new thread"* | *'Resource temporarily unavailable'*)

@@ -1,5 +1,7 @@
 """Wait until an app serves, and go on looking until it is past the time at which a lost worker takes it down again.
 
+Without a port: wait until a process that answers nobody goes on running.
+
 Run as root by the build's own Python (any since 3.8), standard library only. Ends with 0, or with 1 and the reason.
 
 The app is started under a supervisor that outlives its workers, so neither "active" nor one good answer says much: with
@@ -21,6 +23,9 @@ SETTLE = 6.5
 SETTLE_FIRST = 1.0
 """The same where nothing served before, so nothing can be lost, and where every worker said that its startup is over:
 what takes a unit down seconds after its first answer is a worker that fails in its startup."""
+
+SETTLE_PROCESS = 3.0
+"""The same for a process that answers nobody."""
 
 RESTARTS = 2
 """A second try is fair (two workers may race for one table), a third will not do better."""
@@ -136,6 +141,8 @@ def settling(options: argparse.Namespace, watch: Watch | None) -> float:
     """Seconds that all must be well."""
     if watch is None:
         return 0.0
+    if not options.port:
+        return SETTLE_PROCESS
     return SETTLE_FIRST if options.first and watch.started >= options.workers else SETTLE
 
 
@@ -148,7 +155,8 @@ def wait(options: argparse.Namespace, watch: Watch | None) -> None:
         try:
             if watch:
                 watch.look()
-            probe(options)
+            if options.port:
+                probe(options)
             if first is None:
                 first = time.monotonic()
             if time.monotonic() - first >= settling(options, watch):
@@ -163,7 +171,7 @@ def wait(options: argparse.Namespace, watch: Watch | None) -> None:
 def main() -> int:
     """Parse, wait, and print how much memory a worker takes."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--host", required=True)
     parser.add_argument("--path", default="")
     parser.add_argument("--timeout", type=int, required=True)

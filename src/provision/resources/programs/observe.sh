@@ -16,7 +16,7 @@ observe() {
 		"port=$(value "$record/meta" port)" "workers=$(value "$record/meta" workers)" \
 		"memory_per_worker=$(cat "$record/memory_per_worker" 2>/dev/null)" \
 		"intact=$(yes_if intact "$slot")" "enabled=$(yes_if enabled)" \
-		"running=$(yes_if running "$slot")" "leftover=$(yes_if leftover "$slot")"
+		"running=$(yes_if running_whole "$slot")" "leftover=$(yes_if leftover "$slot")"
 }
 
 observe

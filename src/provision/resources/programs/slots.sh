@@ -1,6 +1,5 @@
-# Writes the files of one slot and its unit's trials. Appended to state.sh. Every file is complete before it gets its
-# name, and no file of the active slot is ever written.
-# From the caller: INPUT, a deployment as files (meta, unit, env, and migrate_unit and migrate where it migrates).
+# What a slot's units are made of, and how slots are switched and stopped. Appended to state.sh.
+# From the caller: INPUT, a deployment as files; see write.sh.
 
 say() {
 	printf '%s\n' "$@"
@@ -41,63 +40,6 @@ process_lines() { # SLOT
 	}'
 }
 
-# Conditions keep a unit from being started that has neither the link nor a trial; enabling it is harmless.
-write_slot() { # SLOT
-	mkdir -p "$settings" "$home/slots/$1" "$home/migrated" "$trials"
-	fill "$1" <"$INPUT/unit" | put "$units/app-$NAME@$1.service" 0644 root:root
-	put "$settings/$1.env" 0600 root:root <"$INPUT/env"
-	if [ -e "$INPUT/migrate" ]; then
-		{ fill "$1" <"$INPUT/migrate_unit" && process_lines "$1"; } |
-			put "$units/app-$NAME-migrate@$1.service" 0644 root:root
-		put "$settings/$1.migrate" 0640 "root:app-$NAME" <"$INPUT/migrate"
-	else
-		rm -f -- "$units/app-$NAME-migrate@$1.service" "$settings/$1.migrate"
-	fi
-	preflight_unit "$1" | put "/run/systemd/system/app-$NAME-preflight.service" 0644 root:root
-	systemctl daemon-reload
-	enable_slots
-}
-
-# A slot starts at boot if the link names it; the link can be renamed at any time, so both are enabled.
-enable_slots() {
-	for file in "$units/app-$NAME@blue.service" "$units/app-$NAME@green.service"; do
-		[ ! -e "$file" ] || systemctl --quiet enable "${file##*/}"
-	done
-}
-
-# The record of a deployment gets its name when it is complete, and is never written again.
-write_record() { # SLOT, sets number and record
-	last=0
-	for folder in "$home"/deployments/[0-9]*; do
-		[ "${folder##*/}" -gt "$last" ] 2>/dev/null && last=${folder##*/}
-	done
-	number=$((last + 1))
-	record=$home/deployments/$number
-	mkdir -p "$home/deployments"
-	chmod 0700 "$home/deployments"
-	rm -rf -- "$home/deployments/.new"
-	mkdir -m 0700 "$home/deployments/.new"
-	for file in unit env migrate_unit migrate; do
-		[ ! -e "$INPUT/$file" ] || cp -- "$INPUT/$file" "$home/deployments/.new/$file"
-	done
-	{
-		grep -v '^\(slot\|previous\|when\)=' "$INPUT/meta"
-		printf '%s\n' "slot=$1" "previous=$PREVIOUS" "when=$(date -u +%Y-%m-%dT%H:%M:%SZ)"
-	} >"$home/deployments/.new/meta"
-	(
-		set -- "$units/app-$NAME@$1.service" "$settings/$1.env" \
-			"$units/app-$NAME-migrate@$1.service" "$settings/$1.migrate"
-		for file in "$@"; do
-			[ ! -e "$file" ] || sha256sum "$file"
-		done
-	) >"$home/deployments/.new/manifest"
-	mv -T -- "$home/deployments/.new" "$record"
-	say "$number" | put "$home/slots/$1/$1" 0644 root:root
-	sync -f "$record"
-	sync -f "$units"
-	sync -f "$settings"
-}
-
 # The one rename that decides which slot serves: Caddy asks the link at every request, systemd at every start.
 link_to() { # SLOT, or nothing for no link
 	rm -f -- "$home/.active.new"
@@ -110,10 +52,21 @@ link_to() { # SLOT, or nothing for no link
 	sync -f "$home"
 }
 
+# shellcheck disable=SC2046 # the names of units are words
 stop_slot() { # SLOT
 	rm -f -- "$trials/trial-$1"
-	systemctl stop "app-$NAME@$1.service" 2>/dev/null || :
-	systemctl reset-failed "app-$NAME@$1.service" "app-$NAME-migrate@$1.service" 2>/dev/null || :
+	set -- "$1" "app-$NAME@$1.service" $(process_units "$1")
+	slot_name=$1
+	shift
+	systemctl stop "$@" 2>/dev/null || :
+	systemctl reset-failed "$@" "app-$NAME-migrate@$slot_name.service" 2>/dev/null || :
+}
+
+# They may take as long as stopping the slot takes; drain and stop_slot wait for them.
+# shellcheck disable=SC2046 # the names of units are words
+stop_processes() { # SLOT
+	set -- $(process_units "$1")
+	[ $# -eq 0 ] || systemctl stop --no-block "$@" 2>/dev/null || :
 }
 
 # Ends as soon as nobody is connected any more; Caddy keeps idle connections for 3 s.

@@ -49,20 +49,51 @@ intact() { # SLOT
 	sha256sum --status --strict -c "$(record_of "$1")/manifest" 2>/dev/null
 }
 
-# Every slot that has a unit starts at boot; its conditions choose which.
-enabled() {
-	for file in "$units/app-$NAME@blue.service" "$units/app-$NAME@green.service"; do
-		if [ -e "$file" ] && [ ! -L "$units/multi-user.target.wants/${file##*/}" ]; then
-			return 1
-		fi
+# The units of a slot's further processes: those that are given its environment. Their names alone would not tell, since
+# NAME-PROCESS may be another app.
+process_units() { # SLOT
+	grep -lxF "EnvironmentFile=$settings/$1.env" "$units/app-$NAME-"*"@$1.service" 2>/dev/null |
+		sed "s|.*/||; /^app-$NAME-migrate@/d" || :
+}
+
+# All that starts at boot.
+boot_units() {
+	for slot_name in blue green; do
+		[ ! -e "$units/app-$NAME@$slot_name.service" ] || echo "app-$NAME@$slot_name.service"
+		process_units "$slot_name"
 	done
 }
 
+# Every unit of a slot starts at boot; its conditions choose which slot.
+enabled() {
+	for each in $(boot_units); do
+		[ -L "$units/multi-user.target.wants/$each" ] || return 1
+	done
+}
+
+active_unit() { # UNIT
+	systemctl --quiet is-active "$1" 2>/dev/null
+}
+
 running() { # SLOT
-	systemctl --quiet is-active "app-$NAME@$1.service" 2>/dev/null
+	active_unit "app-$NAME@$1.service"
+}
+
+running_whole() { # SLOT
+	running "$1" || return 1
+	for each in $(process_units "$1"); do
+		active_unit "$each" || return 1
+	done
+}
+
+running_in_part() { # SLOT
+	for each in "app-$NAME@$1.service" $(process_units "$1"); do
+		! active_unit "$each" || return 0
+	done
+	return 1
 }
 
 # Is anything left of a deployment that was cut short?
 leftover() { # ACTIVE SLOT
-	[ -e "$trials/trial-blue" ] || [ -e "$trials/trial-green" ] || running "$(other_slot "$1")"
+	[ -e "$trials/trial-blue" ] || [ -e "$trials/trial-green" ] || running_in_part "$(other_slot "$1")"
 }
