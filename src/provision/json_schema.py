@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from provision.argument_specs import Argument
+from provision.inventory.vagrant import PLUGIN
 from provision.role import Role
 
 Schema = dict[str, Any]
@@ -51,7 +52,11 @@ def inventory_schema(roles: Iterable[Role]) -> Schema:
         "title": "Inventory of provision",
         "description": "Groups, of which `all` holds the others.",
         "type": "object",
-        "properties": {"all": group},
+        "properties": {
+            "plugin": {"description": "Where hosts come from besides this file.", "const": PLUGIN},
+            "vagrantfile": {"description": "The folder of the Vagrantfile, seen from this file's.", "type": "string"},
+            "all": group,
+        },
         "additionalProperties": group,
         "$defs": {
             "variables": _variables(roles),

@@ -54,7 +54,12 @@ ERRORS = [
         "convert it: ansible-inventory -i hosts.yml --list --yaml --export > inventory.yml",
     ),
     ("# ours\n[web]\nweb1\n", "2:1", "INI inventories are not supported, only YAML", None),
-    ("plugin: amazon.aws.aws_ec2\n", "1:1", "inventory plugins are not supported", None),
+    (
+        "plugin: amazon.aws.aws_ec2\n",
+        "1:9",
+        "provision.vagrant is the only inventory plugin that is supported",
+        "convert it: ansible-inventory -i hosts.yml --list --yaml --export > inventory.yml",
+    ),
     ("a: {children: {b: {children: {a: }}}}", "1:31", "the group a cannot be a child of b: it contains b", None),
     ("a: {children: {a: }}", "1:16", "the group a cannot be a child of a: it contains a", None),
     ("a: {children: {all: }}", "1:16", "the group all cannot be a child of a: it contains a", None),

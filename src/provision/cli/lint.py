@@ -23,7 +23,7 @@ from provision.cli.options import inventory_of, variables
 def lint(inventory: Path, limit: tuple[str, ...], assignments: tuple[str, ...]) -> int:
     """Check INVENTORY (./inventory.yml), its roles and its apps as `up` does, and name all mistakes at once.
 
-    No host is asked. Warns also of variables that nothing uses.
+    No host is asked, nor is Vagrant for its machines. Warns also of variables that nothing uses.
 
     \b
     Exit codes: 0 nothing is wrong, 2 something is.
@@ -33,7 +33,7 @@ def lint(inventory: Path, limit: tuple[str, ...], assignments: tuple[str, ...]) 
     from provision.ops.targets import Targets
     from provision.report.findings import findings
 
-    targets = Targets(inventory_of(inventory), limit, variables(assignments))
+    targets = Targets(inventory_of(inventory), limit, variables(assignments), ask_vagrant=False)
     found = linted(targets)
     pages.write(findings(found, inventory, targets.hosts, width=pages.width()))
     return 2 if found.errors else 0

@@ -30,9 +30,12 @@ class Inventory:
     """What Ansible would use and this program does not, and files that nothing reads."""
 
     @classmethod
-    def load(cls, path: Path) -> Inventory:
-        """Read ``path`` (a YAML file, or a folder of them) and the variable files beside it. Raises ConfigError."""
-        reader = Reader()
+    def load(cls, path: Path, *, ask_vagrant: bool = True) -> Inventory:
+        """Read ``path`` (a YAML file, or a folder of them) and the variable files beside it. Raises ConfigError.
+
+        ``ask_vagrant`` allows to run `vagrant` where a file takes its hosts from there.
+        """
+        reader = Reader(ask_vagrant=ask_vagrant)
         for file in sources.files(path):
             reader.read(file)
         reader.finish()
@@ -43,7 +46,9 @@ class Inventory:
         for host in reader.hosts.values():
             host.files = host_files.layers(host.name)
         _resolve(reader.groups, reader.hosts)
-        notes = [*group_files.notes(reader.groups), *host_files.notes(reader.hosts)]
+        notes = [*reader.notes, *group_files.notes(reader.groups)]
+        # Of hosts that were not asked for, none can be said to be missing.
+        notes += [] if reader.notes else host_files.notes(reader.hosts)
         notes += [f"{name} is a group and a host" for name in reader.groups if name in reader.hosts]
         return cls(path, base, reader.groups, reader.hosts, (*notes, *connection.check(reader.hosts.values())))
 

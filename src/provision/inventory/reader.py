@@ -6,30 +6,41 @@ import re
 from pathlib import Path
 
 from provision.errors import ConfigError, Position
-from provision.inventory import ranges, sources
+from provision.inventory import ranges, sources, vagrant
 from provision.inventory.model import Group, Host, Layer
 from provision.nearest import did_you_mean
-from provision.yamlfile import Node, describe
+from provision.yamlfile import Node, describe, from_plain
 
 _SECTIONS = ("hosts", "children", "vars")
 _WHOLE_NUMBER = re.compile(r"\s*[-+]?[0-9]+\s*")
 
 
 class Reader:
-    """Collects what the files of one inventory say."""
+    """Collects what the files of one inventory say.
 
-    def __init__(self) -> None:
+    Without ``ask_vagrant``, a machine of a made-up name stands for those that only Vagrant knows.
+    """
+
+    def __init__(self, *, ask_vagrant: bool = True) -> None:
+        self.notes: list[str] = []
+        self._ask_vagrant = ask_vagrant
         self.groups = {name: Group(name) for name in ("all", "ungrouped")}
         self.hosts: dict[str, Host] = {}
         _adopt(self.groups["all"], self.groups["ungrouped"])
 
     def read(self, file: Path) -> None:
         """Add the hosts and groups of ``file``. Raises ConfigError."""
-        for name, (position, node) in sources.read(file).items():
+        entries = sources.read(file)
+        source = vagrant.take_source(entries)
+        known = set(self.hosts)
+        for name, (position, node) in entries.items():
             if name in _SECTIONS:
                 message = f"`{name}:` stands at the top of the file, where groups are named"
                 raise ConfigError(message, position=position, hint="put it under `all:`")
             self._group(name, position, node)
+        if source:
+            named = [host for name, host in self.hosts.items() if name not in known]
+            (self._machines if self._ask_vagrant else self._stand_in)(source, named)
 
     def finish(self) -> None:
         """Give every host and group its place below ``all``, as Ansible does after the last file."""
@@ -75,6 +86,28 @@ class Reader:
                 raise ConfigError(message, position=priority.position)
             group.priority = int(priority.text)
         group.inline.append(Layer(f"group {group.name}", variables))
+
+    def _machines(self, source: vagrant.Source, named: list[Host]) -> None:
+        """Make hosts of the machines of Vagrant, and give the hosts that the file names the logins of theirs."""
+        machines = source.machines()
+        for host in named:
+            if host.name not in machines:
+                hint = did_you_mean(host.name, machines, f"it has {', '.join(machines)}")
+                raise ConfigError(f"Vagrant has no machine {host.name}", position=host.position, hint=hint)
+        for name, variables in machines.items():
+            nodes = {key: from_plain(value, source.position) for key, value in variables.items()}
+            # Weaker than what a file says of the host.
+            self._machine(name, source).inline.insert(0, Layer("vagrant ssh-config", nodes))
+
+    def _stand_in(self, source: vagrant.Source, named: list[Host]) -> None:
+        if named:
+            stands_in = f"checked are those named here: {', '.join(host.name for host in named)}"
+        else:
+            stands_in = f"one called {self._machine(vagrant.STAND_IN, source).name} stands for all"
+        self.notes.append(f"{source.position.file}: Vagrant is not asked for its machines; {stands_in}")
+
+    def _machine(self, name: str, source: vagrant.Source) -> Host:
+        return self.hosts.setdefault(name, Host(name, source.position, str(source.position.file.absolute())))
 
     def _host(self, group: Group, text: str, position: Position, node: Node) -> None:
         if not (node.value is None or isinstance(node.value, dict)):

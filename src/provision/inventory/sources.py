@@ -7,6 +7,7 @@ from pathlib import Path
 
 from provision import yamlfile
 from provision.errors import ConfigError, Position
+from provision.inventory import vagrant
 from provision.yamlfile import Node
 
 _YAML_SUFFIXES = ("", ".yml", ".yaml", ".json")
@@ -34,7 +35,10 @@ def files(path: Path) -> list[Path]:
 
 
 def read(file: Path) -> dict[str, tuple[Position, Node]]:
-    """The groups at the top of ``file``, each with the place of its name. Raises ConfigError."""
+    """What stands at the top of ``file``, by name, each with the place of its name: groups, and options of a plugin.
+
+    Raises ConfigError.
+    """
     if not file.exists():
         raise ConfigError(f"{file}: there is no such inventory", hint="give the path of an Ansible inventory in YAML")
     if file.suffix not in _YAML_SUFFIXES:
@@ -58,9 +62,12 @@ def read(file: Path) -> dict[str, tuple[Position, Node]]:
         hint = "this looks like a playbook; give the inventory" if isinstance(node.value, list) else ""
         message = f"an inventory is a mapping of groups, not {yamlfile.describe(node)}"
         raise ConfigError(message, position=node.position, hint=hint or "begin it with `all:`")
-    if "plugin" in node.value:
+    plugin = node.value.get("plugin")
+    if plugin and plugin.value != vagrant.PLUGIN:
         raise ConfigError(
-            "inventory plugins are not supported", position=node.keys["plugin"], hint=_CONVERT.format(file.name)
+            f"{vagrant.PLUGIN} is the only inventory plugin that is supported",
+            position=plugin.position,
+            hint=_CONVERT.format(file.name),
         )
     return {name: (node.keys[name], group) for name, group in node.value.items()}
 

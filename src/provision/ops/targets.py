@@ -26,9 +26,16 @@ APP_ROLE = "app"
 class Targets(Fleet):
     """The selected hosts of one inventory, each with its login, roles and variables, looked up one by one."""
 
-    def __init__(self, path: Path, limit: Sequence[str] = (), extra: Mapping[str, Node] | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        limit: Sequence[str] = (),
+        extra: Mapping[str, Node] | None = None,
+        *,
+        ask_vagrant: bool = True,
+    ) -> None:
         """Load the inventory ``path``; ``extra`` are the variables of ``--set``. Raises ConfigError."""
-        self.inventory = Inventory.load(path)
+        self.inventory = Inventory.load(path, ask_vagrant=ask_vagrant)
         self.extra = extra or {}
         super().__init__(self.inventory.base, self.extra)
         self.hosts = self.inventory.select(*(limit or ("all",)))
