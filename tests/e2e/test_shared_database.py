@@ -1,0 +1,273 @@
+"""Hosts that share a database: one of them migrates for all, and a rollback takes them back together."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import testinfra.host
+from tests.e2e.cli import PROVISION, Result, provision, wait_for
+
+from provision.lab.inventory import write_inventory
+from provision.lab.lab import Lab
+from provision.lab.provider import Host
+
+PYPROJECT = """\
+[project]
+name = "tiny"
+version = "1"
+requires-python = ">=3.11"
+dependencies = ["fastapi[standard]"]
+"""
+MAIN = """\
+from fastapi import FastAPI
+
+app = FastAPI()
+
+
+@app.get("/version")
+def version() -> int:
+    return {}
+"""
+MIGRATE = ["date >>$STATE_DIRECTORY/migrations"]
+DOMAIN = "tiny.test.internal"
+
+
+class Shop:
+    """Two hosts with one app and, as they are told, one database."""
+
+    def __init__(self, folder: Path, hosts: list[Host], views: list[testinfra.host.Host]) -> None:
+        self.hosts, self.views = hosts, views
+        self.inventory, self.app = folder / "inventory.yml", folder / "app"
+        self.app.mkdir()
+        (self.app / "pyproject.toml").write_text(PYPROJECT)
+        self.version = 0
+        self.change()
+        self.set()
+
+    @property
+    def names(self) -> list[str]:
+        return [host.name for host in self.hosts]
+
+    def change(self) -> int:
+        """Another release; its version."""
+        self.version += 1
+        (self.app / "main.py").write_text(MAIN.format(self.version))
+        return self.version
+
+    def set(self, **variables: object) -> None:
+        """Write the inventory, with these variables besides the usual ones."""
+        usual = {
+            "app_source": str(self.app),
+            "app_workers": 1,
+            "app_database": "shop",
+            "app_migrate_command": MIGRATE,
+            "app_drain": 1,
+            "caddy_domain": DOMAIN,
+            "caddy_source": "distro",
+            "caddy_tls": "internal",
+        }
+        write_inventory(self.inventory, self.hosts, {**usual, **variables})
+
+    def up(self, *options: str, code: int = 0) -> Result:
+        result = provision("up", self.inventory, *options)
+        assert result.code == code, str(result)
+        return result
+
+    def settle(self) -> None:
+        """Nothing is left to do on any host, and one trip each shows it."""
+        assert self.up().settled == (0, 1, 0, 1)
+
+    def migrations(self) -> list[int]:
+        """How often each host has migrated."""
+        path = "/var/lib/app-tiny/migrations"
+        return [int(view.check_output(f"cat {path} 2>/dev/null | wc -l")) for view in self.views]
+
+    def serving(self) -> list[int]:
+        """The version each host answers with, through Caddy."""
+        return [wait_for("an answer", lambda host=host: self._version(host)) for host in self.hosts]  # type: ignore[misc]
+
+    def _version(self, host: Host) -> int | None:
+        where = ["--resolve", f"{DOMAIN}:443:{host.address}", "--insecure", "--fail", "--silent", "--max-time", "5"]
+        done = subprocess.run(
+            ["curl", *where, f"https://{DOMAIN}/version"], capture_output=True, text=True, check=False
+        )
+        return int(done.stdout) if done.returncode == 0 else None
+
+    def releases(self) -> dict[str, list[str]]:
+        """The states of each host's deployments, the newest first."""
+        result = provision("releases", self.inventory)
+        assert result.code == 0, str(result)
+        return {name: [event["state"] for event in result.events if event["host"] == name] for name in self.names}
+
+
+@pytest.fixture(scope="module")
+def shop(
+    lab: Lab, inspect: Callable[[Host], testinfra.host.Host], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Shop]:
+    hosts = [lab.add(), lab.add()]
+    shop = Shop(tmp_path_factory.mktemp("shop"), hosts, [inspect(host) for host in hosts])
+    shop.up()
+    yield shop
+    for host in hosts:
+        lab.remove(host)
+
+
+@pytest.fixture(autouse=True)
+def settled(shop: Shop) -> None:
+    """Every test begins with hosts that serve the newest release and share one database."""
+    shop.set()
+    shop.up()
+    shop.settle()
+
+
+def since(shop: Shop, before: list[int]) -> list[int]:
+    return [after - earlier for after, earlier in zip(shop.migrations(), before, strict=True)]
+
+
+def test_the_first_host_migrates_for_both(shop: Shop) -> None:
+    before, version = shop.migrations(), shop.change()
+
+    result = shop.up()
+
+    assert since(shop, before) == [1, 0]
+    assert shop.serving() == [version, version]
+    assert [recap["trips"] for recap in result.recaps.values()] == [3, 3]
+    shop.settle()
+
+
+def test_a_host_outside_of_the_limit_migrates_first(shop: Shop) -> None:
+    first, second = shop.names
+    before, version = shop.migrations(), shop.change()
+    planned = provision("plan", shop.inventory, "--limit", second)
+
+    result = shop.up("--limit", second)
+
+    assert f"{first} migrates first, for all hosts that share the database" in planned.notices
+    assert result.changed.index("app : Migrate") < result.changed.index("app : Deploy")
+    assert since(shop, before) == [1, 0]
+    assert shop.serving() == [version - 1, version]
+
+    rest = shop.up()
+    assert rest.recaps[second]["changed"] == 0
+    assert since(shop, before) == [1, 0]
+    assert shop.serving() == [version, version]
+    shop.settle()
+
+
+def test_the_host_that_was_chosen_migrates(shop: Shop) -> None:
+    shop.set(app_migrate_host=shop.names[1])
+    before, version = shop.migrations(), shop.change()
+
+    shop.up()
+
+    assert since(shop, before) == [0, 1]
+    assert shop.serving() == [version, version]
+    shop.settle()
+
+
+def test_two_databases_are_both_migrated(shop: Shop) -> None:
+    shop.set(app_database="{{ inventory_hostname }}")
+    before = shop.migrations()
+
+    shop.up()
+
+    assert since(shop, before) == [1, 1]
+    shop.settle()
+
+
+def test_a_failed_migration_switches_nothing_anywhere(shop: Shop) -> None:
+    shop.set(app_migrate_command=["echo this is why; exit 7"])
+    serving = shop.serving()
+    shop.change()
+
+    result = shop.up(code=1)
+
+    assert "this is why" in result.log
+    assert "the migration failed; the new release was not started" in result.log
+    (left,) = [event for event in result.events if event["event"] == "host_not_reached"]
+    assert left["host"] == shop.names[1]
+    assert shop.serving() == serving
+
+
+def test_migrate_alone(shop: Shop) -> None:
+    before, serving = shop.migrations(), shop.serving()
+    version = shop.change()
+
+    first, again = (provision("migrate", shop.inventory) for _ in range(2))
+
+    assert (first.code, again.code) == (0, 0)
+    assert list(first.recaps) == shop.names[:1]
+    assert first.changed[-1] == "app : Migrate"
+    assert again.settled == (0, 1)
+    assert since(shop, before) == [1, 0]
+    assert shop.serving() == serving
+
+    shop.up()
+    assert since(shop, before) == [1, 0]
+    assert shop.serving() == [version, version]
+    shop.settle()
+
+
+def test_two_runs_at_once_migrate_once(shop: Shop) -> None:
+    shop.set(app_migrate_command=["sleep 3", *MIGRATE])
+    shop.up()
+    before, version = shop.migrations(), shop.change()
+    argv = [str(PROVISION), "up", str(shop.inventory), "--json", "--lock-timeout", "120", "--limit"]
+    runs = [subprocess.Popen([*argv, name], stdout=subprocess.PIPE, text=True) for name in shop.names]
+
+    outputs = [run.communicate(timeout=300)[0] for run in runs]
+
+    assert [run.returncode for run in runs] == [0, 0], outputs
+    assert since(shop, before) == [1, 0]
+    assert shop.serving() == [version, version]
+    assert any(
+        "waiting for another run" in json.loads(line).get("text", "") for text in outputs for line in text.splitlines()
+    )
+    shop.settle()
+
+
+def test_a_rollback_and_the_way_back_to_the_newest(shop: Shop) -> None:
+    before, version = shop.migrations(), shop.change()
+    shop.up()
+    shown = provision("rollback", shop.inventory, "--check")
+    assert (shown.code, shop.serving()) == (0, [version, version])
+
+    result = provision("rollback", shop.inventory)
+
+    assert result.code == 0, str(result)
+    assert "the database stays as it is" in result.notices
+    assert shop.serving() == [version - 1, version - 1]
+    assert [states[:2] for states in shop.releases().values()] == [["serving", "rolled-back"]] * 2
+    refused = shop.up(code=1)
+    assert "this deployment of tiny was rolled back" in refused.log
+    assert shop.serving() == [version - 1, version - 1]
+
+    shop.up("--retry")
+    assert shop.serving() == [version, version]
+    assert since(shop, before) == [1, 0]
+    shop.settle()
+
+
+def test_a_rollback_after_a_half_done_roll_makes_the_hosts_alike(shop: Shop) -> None:
+    first = shop.names[0]
+    version = shop.change()
+    shop.up("--limit", first)
+    assert shop.serving() == [version, version - 1]
+
+    result = provision("rollback", shop.inventory)
+
+    assert result.code == 0, str(result)
+    assert list(result.recaps) == [first]
+    assert shop.serving() == [version - 1, version - 1]
+    shop.change()  # What was rolled back is not deployed again by itself.
+
+
+def test_only_what_is_on_record_can_be_gone_back_to(shop: Shop) -> None:
+    result = provision("rollback", shop.inventory, "--to", "999")
+
+    assert result.code == 1
+    assert result.error["message"] == f"deployment 999 is not on the record of {shop.names[0]}"
