@@ -45,25 +45,29 @@ def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     [
         (record("hello"), LogEntry("a", NOON, "blue", 7, 6, "hello")),
         (
-            record("no", PRIORITY="3", _SYSTEMD_UNIT="app-my-app-migrate@green.service"),
+            record("no", PRIORITY="3", _SYSTEMD_UNIT="app-notes-migrate@green.service"),
             LogEntry("a", NOON, "migrate green", 7, 3, "no"),
         ),
         (
             record("Started", _SYSTEMD_UNIT="init.scope", _PID="1", UNIT=BLUE),
             LogEntry("a", NOON, "blue", None, 6, "Started"),
         ),
+        (
+            record("job", UNIT="app-notes-queue@green.service"),
+            LogEntry("a", NOON, "queue green", None, 6, "job"),
+        ),
         (record([104, 105, 255]), LogEntry("a", NOON, "blue", 7, 6, "hi\N{REPLACEMENT CHARACTER}")),
         (record(None), LogEntry("a", NOON, "blue", 7, 6, "")),
     ],
 )
 def test_entry(text: bytes, expected: LogEntry) -> None:
-    assert entry("a", text) == expected
+    assert entry("a", text, "notes") == expected
 
 
 def test_the_reader_cuts_at_line_ends_wherever_the_pieces_end() -> None:
     """Those of two hosts do not mix."""
     events: list[CommandEvent] = []
-    reader = JournalReader(events.append)
+    reader = JournalReader(events.append, {"a": "notes"})
     for byte in record("ü") + b"\n":
         reader(CommandOutput("a", "out", bytes([byte])))
         reader(CommandOutput("b", "out", b""))
@@ -72,7 +76,7 @@ def test_the_reader_cuts_at_line_ends_wherever_the_pieces_end() -> None:
 
 def test_the_reader_tells_no_match_from_a_complaint() -> None:
     events: list[CommandEvent] = []
-    reader = JournalReader(events.append)
+    reader = JournalReader(events.append, {})
     reader(CommandEnded("a", 1))
     reader(CommandOutput("b", "err", b"Failed to parse timestamp: x\n"))
     reader(CommandEnded("b", 1))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from provision.cli.hosts import Connecting, Quiet, host_options
 from provision.cli.options import inventory_of
 
 if TYPE_CHECKING:
+    from provision.ops.events import Emit
     from provision.ops.side_by_side import Job
     from provision.report.hostlines import CommandView
 
@@ -48,8 +50,8 @@ def logs(
 ) -> int:
     """Show what the app wrote on the hosts of INVENTORY (./inventory.yml), in the order of time.
 
-    Of both slots and their migrations, each entry with the slot it comes from: the one that serves, and what was there
-    before it. Times are those of this machine's time zone.
+    Of both slots, their migrations and processes, each entry with the slot it comes from: the one that serves, and
+    what was there before it. Times are those of this machine's time zone.
 
     With --json each line is an object: event (log_entry), host, time (RFC 3339, UTC), source (the slot), pid, priority
     (as in syslog) and message; or event (host_failed), host and error, as `up --json` has it.
@@ -68,12 +70,14 @@ def logs(
         lines = FOLLOWED_LINES if follow else LINES
     query = LogQuery(lines, since, grep, follow)
     targets = Targets(inventory_of(inventory), limit)
-    jobs = [Job(targets.login(host), commands.logs(name, query)) for host, name in targets.apps(app)]
+    apps = list(targets.apps(app))
+    jobs = [Job(targets.login(host), commands.logs(name, query)) for host, name in apps]
+    reader = partial(JournalReader, apps={host.name: name for host, name in apps})
     view = _view(jobs, json=json)
     if follow:
-        return show(jobs, view, connecting, forks=len(jobs), reader=JournalReader)
+        return show(jobs, view, connecting, forks=len(jobs), reader=reader)
     # journalctl answers in reverse where it looks for the last entries that match.
-    return _merge(jobs, view, connecting, ordered=lines is None or not grep)
+    return _merge(jobs, view, connecting, reader, ordered=lines is None or not grep)
 
 
 def _view(jobs: Sequence[Job], *, json: bool) -> CommandView:
@@ -84,17 +88,24 @@ def _view(jobs: Sequence[Job], *, json: bool) -> CommandView:
     return JsonLog(screen) if json else LogLines(screen)
 
 
-def _merge(jobs: Sequence[Job], view: CommandView, connecting: Connecting, *, ordered: bool) -> int:
+def _merge(
+    jobs: Sequence[Job],
+    view: CommandView,
+    connecting: Connecting,
+    reader: Callable[[Emit], Emit],
+    *,
+    ordered: bool,
+) -> int:
     """Show all entries in the order of their times, then what failed. This thread prints; the hosts wait for it."""
     from provision.cli.work import Ends, interruptible
-    from provision.ops.journal import JournalReader, Merger
+    from provision.ops.journal import Merger
     from provision.ops.side_by_side import SideBySide, exit_code
 
     stopping = threading.Event()
     merger = Merger([job.login.name for job in jobs], ordered=ordered)
     ends = Ends(merger)
     # All at once: a host that waits for its turn would keep the others waiting for its entries.
-    work = SideBySide(jobs, JournalReader(ends), connecting.connector(Quiet(), stopping), forks=len(jobs))
+    work = SideBySide(jobs, reader(ends), connecting.connector(Quiet(), stopping), forks=len(jobs))
     hosts = threading.Thread(target=work.execute, name="hosts", daemon=True)
     with interruptible(work, stopping):
         hosts.start()

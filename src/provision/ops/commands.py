@@ -14,6 +14,9 @@ from provision.ops.relay import KILL_GROUP
 from provision.resources.programs import program
 from provision.shell import Sh, lines, sh
 
+_FIND_PROCESSES = Sh(
+    r"set -- $({ process_units blue; process_units green; } | sed 's/\(.*@\).*/--unit=\1blue --unit=\1green/')"
+)
 _SINCE = re.compile(r"[0-9]+ ?(s|sec|m|min|h|hours?|d|days?|w|weeks?)")
 
 
@@ -45,7 +48,7 @@ def on_host(words: Sequence[str]) -> Program:
 
 
 def logs(app: str, query: LogQuery) -> Program:
-    """The journal of both slots of ``app`` and of their migrations, as JSON, one entry per line.
+    """The journal of both slots of ``app``, their migrations and processes, as JSON, one entry per line.
 
     Both slots: which of them serves may change while somebody looks.
     """
@@ -62,7 +65,7 @@ def logs(app: str, query: LogQuery) -> Program:
         options.append(f"--grep={query.grep}")
     if query.follow:
         options.append("--follow")
-    return Program(lines(_slot_program(app), "ensure_app", sh("exec journalctl {}", options)))
+    return Program(lines(_slot_program(app), "ensure_app", _FIND_PROCESSES, sh('exec journalctl {} "$@"', options)))
 
 
 def in_slot(app: str, words: Sequence[str], *, terminal: bool = False) -> Program:

@@ -7,13 +7,12 @@ import json
 import queue
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from provision.errors import HostError
 from provision.ops.events import CommandEnded, CommandEvent, CommandOutput, Emit, LogEntry
 
-_UNIT = re.compile(r"app-.*?(?P<migrate>-migrate)?@(?P<slot>\w+)\.service")
 _AHEAD = 1000
 """Entries of one host that may wait for those of another."""
 
@@ -21,8 +20,9 @@ _AHEAD = 1000
 class JournalReader:
     """Takes the events of commands and emits a LogEntry for each line of their output."""
 
-    def __init__(self, emit: Emit) -> None:
-        self._emit = emit
+    def __init__(self, emit: Emit, apps: Mapping[str, str]) -> None:
+        """``apps`` is the name of the app of each host."""
+        self._emit, self._apps = emit, apps
         self._rest: defaultdict[str, bytes] = defaultdict(bytes)
         self._complaints: defaultdict[str, bytes] = defaultdict(bytes)
 
@@ -33,7 +33,7 @@ class JournalReader:
                 *complete, self._rest[host] = (self._rest[host] + data).split(b"\n")
                 for text in complete:
                     if text:
-                        self._emit(entry(host, text))
+                        self._emit(entry(host, text, self._apps[host]))
             case CommandOutput(host, _, data):
                 self._complaints[host] += data
             case CommandEnded():
@@ -50,12 +50,12 @@ class JournalReader:
         return CommandEnded(event.host, None if error else 0, error)
 
 
-def entry(host: str, text: bytes) -> LogEntry:
-    """One line of journalctl's JSON."""
+def entry(host: str, text: bytes, app: str) -> LogEntry:
+    """One line of journalctl's JSON; its source is the slot, after ``migrate`` or a process of the app."""
     fields: dict[str, Any] = json.loads(text)
     unit = str(fields.get("UNIT") or fields.get("_SYSTEMD_UNIT") or "")
-    found = _UNIT.fullmatch(unit)
-    source = f"{'migrate ' if found['migrate'] else ''}{found['slot']}" if found else unit
+    found = re.fullmatch(rf"app-{app}(?:-(?P<process>.+))?@(?P<slot>\w+)\.service", unit)
+    source = " ".join(word for word in found.group("process", "slot") if word) if found else unit
     return LogEntry(
         host,
         timestamp=int(fields["__REALTIME_TIMESTAMP"]) / 1_000_000,
