@@ -53,7 +53,7 @@ def inventory_schema(roles: Iterable[Role]) -> Schema:
         "description": "Groups, of which `all` holds the others.",
         "type": "object",
         "properties": {
-            "plugin": {"description": "Where hosts come from besides this file.", "const": PLUGIN},
+            "plugin": {"description": "Where hosts come from besides this file.", "enum": [PLUGIN]},
             "vagrantfile": {"description": "The folder of the Vagrantfile, seen from this file's.", "type": "string"},
             "all": group,
         },
@@ -120,16 +120,23 @@ def _property(argument: Argument, role: Role) -> Schema:
 def _value(argument: Argument) -> Schema:
     """Of the value of an argument, or of an item of a list of them."""
     if argument.choices and argument.type != "list":
-        return {"enum": [*argument.choices, *([] if argument.required else [None])]}
+        return {"enum": [*_choices(argument), *([] if argument.required else [None])]}
     schema = dict(_TYPES[argument.type])
     if argument.type == "dict" and argument.options:
         schema |= _keys(argument)
     if argument.type == "list" and argument.elements != "raw":
-        items: Schema = {"enum": list(argument.choices)} if argument.choices else dict(_TYPES[argument.elements])
+        items: Schema = {"enum": _choices(argument)} if argument.choices else dict(_TYPES[argument.elements])
         if argument.elements == "dict" and argument.options:
             items |= _keys(argument)
         schema["items"] = {"anyOf": [items, _TEMPLATE]} if items else {}
     return schema
+
+
+def _choices(argument: Argument) -> list[Any]:
+    """``off`` without quotes is a boolean to editors that read YAML 1.1."""
+    words = {"off": False, "no": False, "on": True, "yes": True}
+    booleans = {words[choice] for choice in argument.choices if choice in words}
+    return [*argument.choices, *sorted(booleans - set(argument.choices))]
 
 
 def _keys(argument: Argument) -> Schema:

@@ -21,6 +21,7 @@ trap 'rm -rf "$work"' EXIT
 root=$work/root
 
 # The mirrors and the settings about proxies and clocks are this machine's own, as its resolver and authorities below.
+# shellcheck disable=SC2016 # they are variables of apt
 mirrors=$(apt-get indextargets --format '$(SITE) $(LABEL)' 'Created-By: Packages' | sort -u | awk '
 	$2 == "Debian" { print "deb " $1 " bookworm main\ndeb " $1 " bookworm-updates main" }
 	$2 == "Debian-Security" { print "deb " $1 " bookworm-security main" }')

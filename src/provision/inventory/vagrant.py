@@ -194,7 +194,7 @@ def _run(folder: Path) -> tuple[int, str, str]:
         try:
             output, complaint = process.communicate(timeout=TIMEOUT)
         except BaseException:
-            # Its children as well: they hold the pipes, whose end the `with` waits for.
+            # Its children as well: the command may be a wrapper around the real one.
             os.killpg(process.pid, signal.SIGKILL)
             raise
         return process.returncode, output, complaint
