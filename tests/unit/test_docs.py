@@ -16,7 +16,9 @@ from pathlib import Path
 import click
 import pytest
 import yaml
-from tests.documents import OWN, ROOT, pages
+from tests.documents.markdown import ROOT
+from tests.documents.modules import OWN
+from tests.documents.pages import pages
 
 from provision import filters, refusals, tasks
 from provision.argument_specs import parse
@@ -28,7 +30,7 @@ from provision.resources.kinds import KINDS
 from provision.role import SHIPPED, Modules
 from provision.yamlfile import load
 
-FOLDERS = (".", "docs", "roles/*", "tests/*")
+FOLDERS = (".", "docs", "docs/*", "roles/*", "tests/*")
 DOCUMENTS = sorted(path for folder in FOLDERS for path in ROOT.glob(f"{folder}/*.md"))
 FENCE = re.compile(r"^( *)```(\w+)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`([^`\n]+)`")

@@ -49,6 +49,27 @@ def rollback(
     Exit codes: 0 rolled back, 1 a host failed, 2 usage or configuration,
     3 a host unreachable, 4 locked by another run, 130 interrupted.
     """
+    from provision.errors import ProvisionError
+    from provision.report import print_error
+
+    try:
+        return _rollback(inventory, limit, connecting, to, check, lock_timeout, app, verbose, json)
+    except ProvisionError as error:
+        print_error(error, json=json)
+        return error.exit_code
+
+
+def _rollback(
+    inventory: Path,
+    limit: tuple[str, ...],
+    connecting: Connecting,
+    to: int | None,
+    check: bool,
+    lock_timeout: int,
+    app: str | None,
+    verbose: bool,
+    json: bool,
+) -> int:
     from provision.cli.releases import read_releases, worst
     from provision.cli.running import carry_out
     from provision.events import Notice

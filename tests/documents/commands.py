@@ -1,0 +1,102 @@
+"""docs/commands.md: every command, as click knows it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+
+import click
+from tests.documents.markdown import code, prose, table
+
+from provision.cli import main
+
+ARGUMENTS = {
+    "inventory": "a YAML inventory, or a folder of them",
+    "path": "the same",
+    "host": "a host of the inventory, or of a lab",
+    "command": "a program and its arguments, or a line for the shell",
+    "variable": "the name of a variable",
+    "words": "the name of a role, with or without an inventory before it",
+    "shell": "",
+}
+"""click has no words for arguments; one that is missing here is an error."""
+
+_ABOUT = (
+    "INVENTORY is the first argument everywhere. It may be left out where no other argument follows, and is then "
+    "`inventory.yml` in the current folder. Options may stand before or behind it. `-h` shows the same text on the "
+    "terminal.\n\n"
+    "Every command ends with 0 when all is well, with 2 when what you wrote is wrong, and with 130 after Ctrl-C; "
+    "other exit codes are named with the command."
+)
+
+
+def commands_page() -> str:
+    """The commands in the order of `provision --help`."""
+    note = "<!-- Written by `make docs` from src/provision/cli; do not edit. -->"
+    found = list(commands(main, click.Context(main, info_name="provision")))
+    rows = [[f"[{context.command_path}](#{_anchor(context)})", _summary(context)] for context in found]
+    parts = ["# Commands", note, prose(_ABOUT), table(("Command", "In one line"), rows), *map(_section, found)]
+    return "\n\n".join(parts) + "\n"
+
+
+def commands(group: click.Group, context: click.Context) -> Iterator[click.Context]:
+    """A context of each command below ``group``, groups left out."""
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        below = click.Context(command, parent=context, info_name=name, **command.context_settings)
+        if isinstance(command, click.Group):
+            yield from commands(command, below)
+        else:
+            yield below
+
+
+def _anchor(context: click.Context) -> str:
+    return context.command_path.replace(" ", "-")
+
+
+def _summary(context: click.Context) -> str:
+    return prose((context.command.help or "").split("\n\n")[0]).replace("\n", " ")
+
+
+def _section(context: click.Context) -> str:
+    pieces = " ".join(context.command.collect_usage_pieces(context))
+    parts = [f"## {context.command_path}", f"`{context.command_path} {pieces}`", *_help(context.command.help or "")]
+    if rows := [row for parameter in context.command.get_params(context) if (row := _row(parameter, context))]:
+        parts.append(table(("Argument or option", "Default", "Meaning"), rows))
+    return "\n\n".join(parts)
+
+
+def _help(text: str) -> Iterator[str]:
+    """Paragraphs; what click is told not to fold (`\\b`) is an example, or lines of a sentence."""
+    for paragraph in inspect.cleandoc(text).split("\n\n"):
+        if not paragraph.startswith("\b\n"):
+            yield prose(paragraph)
+        elif paragraph.startswith("\bExit codes") or "Exit codes" in paragraph:
+            yield prose(paragraph.removeprefix("\b\n"))
+        else:
+            lines = paragraph.removeprefix("\b\n")
+            language = "sh" if lines.startswith("provision ") else "text"
+            yield f"```{language}\n{lines}\n```"
+
+
+def _row(parameter: click.Parameter, context: click.Context) -> list[str] | None:
+    default = _default(parameter, context)
+    if isinstance(parameter, click.Argument):
+        assert parameter.name is not None
+        name = parameter.metavar or parameter.make_metavar(context).strip("[].")
+        name = name.removesuffix("]...")
+        return [f"`{name}`", default or ("required" if parameter.required else ""), ARGUMENTS[parameter.name]]
+    assert isinstance(parameter, click.Option)
+    if "--help" in parameter.opts:
+        return None
+    value = "" if parameter.is_flag else f" {parameter.make_metavar(context)}"
+    names = sorted([*parameter.opts, *parameter.secondary_opts], key=len)
+    return [code([*names[:-1], names[-1] + value]), default, parameter.help or ""]
+
+
+def _default(parameter: click.Parameter, context: click.Context) -> str:
+    value = parameter.to_info_dict()["default"]
+    if parameter.required or parameter.multiple or value in (None, False, "", ()):
+        return ""
+    return f"`{value}`"
