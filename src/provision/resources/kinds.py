@@ -34,7 +34,7 @@ KINDS = Kinds(
         "authorized_key": "authorized_key.AuthorizedKey",
         "blockinfile": "blockinfile.BlockInFile",
         "build": "build.Build",
-        "certificate": "certificate.Certificate",
+        "certificate": "site.Site",
         "command": "command.Command",
         "copy": "copy.Copy",
         "cron": "cron.Cron",
