@@ -268,7 +268,7 @@ def shared_work(task: Task, readings: Mapping[Read, Reading], facts: Facts) -> S
 
 
 def _say(resource: Resource, name: str, readings: Mapping[Read, Reading]) -> list[str]:
-    """Kinds that only report (certificate) have these; the contract of a kind does not ask for them."""
+    """Kinds that only report (site) have these; the contract of a kind does not ask for them."""
     speak: Callable[[Mapping[Read, Reading]], list[str]] | None = getattr(resource, name, None)
     return speak(readings) if speak is not None else []
 

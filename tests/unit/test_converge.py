@@ -139,7 +139,7 @@ def test_a_task_that_changes_in_two_rounds_counts_once() -> None:
 
 @dataclass(frozen=True)
 class Speaking(Setting):
-    """A kind with something to say, as ``certificate`` is."""
+    """A kind with something to say, as ``site`` is."""
 
     def notices(self, readings: Mapping[Read, Reading]) -> list[str]:
         return [f"{self.key} is {readings[self._read]['value']}"]
