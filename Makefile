@@ -1,5 +1,5 @@
 # Debian 12 or later, as root: test hosts are containers of this machine. Every target installs what it needs.
-.PHONY: help demo test check bench docs clean
+.PHONY: help demo test test-vagrant check bench docs clean
 
 PYTHON ?= python3
 # The lab of `make demo`: two demos at a time need two names.
@@ -8,6 +8,8 @@ BIN := .venv/bin
 SH_FILES := $(shell find src -name '*.sh')
 LAB_PACKAGES := mmdebstrap systemd-container iproute2 iptables openssh-client curl
 TEST_PACKAGES := $(LAB_PACKAGES) openssh-server shellcheck dash bash git procps
+VAGRANT_PACKAGES := vagrant vagrant-libvirt libvirt-daemon-system libvirt-daemon-driver-qemu libvirt-clients \
+	qemu-system-x86 qemu-utils dnsmasq-base mmdebstrap e2fsprogs iptables curl procps
 
 # Does nothing where all are there; says what it installs, and lets apt speak only when it fails.
 define apt
@@ -18,7 +20,7 @@ apt-get update -qq && apt-get install -qq --no-install-recommends $(1) >/dev/nul
 endef
 
 help: ## This list
-	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /make \1	/p' Makefile
 
 demo: .venv/ready .venv/lab-packages ## A bare test host to HTTPS and back, in this machine
 	@set -eu; name=notes.$(DEMO).internal; inventory=inventories/$(DEMO).yml; \
@@ -44,6 +46,9 @@ test: .venv/ready .venv/test-packages ## All tests, those on real hosts too
 	# Two at a time, each with test hosts of its own; a file's tests share a host, so they stay together.
 	$(BIN)/pytest -n 2 --dist loadfile
 
+test-vagrant: .venv/ready .venv/vagrant-packages ## The Vagrantfile and its inventory, on an emulated VM; takes minutes
+	tests/vagrant/run.sh
+
 check: .venv/ready .venv/test-packages ## Style, types, shell, stale documents
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -51,6 +56,7 @@ check: .venv/ready .venv/test-packages ## Style, types, shell, stale documents
 	# The files are parts that are joined: names come from other parts (SC2154, SC2034, SC2153), and -eu from the
 	# shell that runs them (SC2164). The tests check what is joined.
 	shellcheck --shell=sh --exclude=SC2154,SC2034,SC2153,SC2164 $(SH_FILES)
+	shellcheck tests/vagrant/*.sh
 	$(BIN)/python -m tests.documents --check
 
 bench: .venv/ready .venv/lab-packages ## Speed beside ssh and a hand-written script
@@ -71,6 +77,10 @@ docs: .venv/ready ## Write the generated parts of docs/
 
 .venv/test-packages: .venv/ready
 	$(call apt,$(TEST_PACKAGES))
+	@touch $@
+
+.venv/vagrant-packages: .venv/ready
+	$(call apt,$(VAGRANT_PACKAGES))
 	@touch $@
 
 clean: ## Forget the virtual environment and caches

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Builds a box for Vagrant's libvirt provider without downloading one: Debian 12 from the mirrors this machine uses, with
-# Vagrant's login. The image has no boot loader: libvirt starts the kernel that lies beside the box.
+# Builds a box for Vagrant's libvirt provider without downloading one: Debian 12 from the mirrors this machine uses,
+# with Vagrant's login. The image has no boot loader: libvirt starts the kernel that lies beside the box.
 #
 #     tests/vagrant/box.sh NAME FOLDER
 #

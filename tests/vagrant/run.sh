@@ -2,8 +2,8 @@
 # `make test-vagrant`: a VM from ../../Vagrantfile, made an app server by `provision up inventories/vagrant.yml`.
 #
 # Nothing is downloaded but packages: box.sh builds the box. The VM runs on libvirt without hardware virtualisation, so
-# this works in a VM too, and takes minutes. Network, storage, Vagrant's home and the daemons, where none are running, are
-# this test's own and are removed at the end, also after a failure. Needs root.
+# this works in a VM too, and takes minutes. Network, storage, Vagrant's home and the daemons, where none are running,
+# are this test's own and are removed at the end, also after a failure. Needs root.
 set -eu
 cd "$(dirname "$0")/../.."
 [ "$(id -u)" = 0 ] || { echo "$0 starts libvirtd, and that needs root" >&2; exit 1; }
