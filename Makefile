@@ -1,5 +1,5 @@
 # Debian 12 or later, as root: test hosts are containers of this machine. Every target installs what it needs.
-.PHONY: help demo test test-vagrant check bench docs clean
+.PHONY: help demo test test-vagrant check bench docs clean picture
 
 PYTHON ?= python3
 # The lab of `make demo`: two demos at a time need two names.
@@ -64,6 +64,10 @@ bench: .venv/ready .venv/lab-packages ## Speed beside ssh and a hand-written scr
 
 docs: .venv/ready ## Write the generated parts of docs/
 	$(BIN)/python -m tests.documents
+
+picture: .venv/lab-packages ## Draw README's picture from a real run
+	$(call apt,tmux)
+	$(BIN)/python -m tests.documents.picture
 
 .venv/ready: pyproject.toml
 	$(if $(shell $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || echo missing),$(call apt,python3 python3-venv))
