@@ -12,10 +12,15 @@ SECRET = "(secret)"
 
 
 def keys(verdict: Verdict) -> tuple[str, ...]:
-    """Each property that differs, as ``/etc/x: mode 0600 -> 0644``; of a ``no_log`` task only its name."""
+    """Each property that differs, as ``/etc/x: mode 0600 -> 0644``; of a ``no_log`` task only its name.
+
+    After them what a kind has to say of the change itself, in ``remarks(diff)``.
+    """
     if verdict.diff is None:
         return ()
-    return tuple(_key(change, secret=verdict.task.no_log) for change in verdict.diff.changes)
+    found = tuple(_key(change, secret=verdict.task.no_log) for change in verdict.diff.changes)
+    remarks = getattr(verdict.task.resource, "remarks", None)
+    return found if remarks is None or verdict.task.no_log or not found else (*found, *remarks(verdict.diff))
 
 
 def _key(change: Change, *, secret: bool) -> str:

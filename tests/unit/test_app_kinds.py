@@ -15,7 +15,7 @@ from provision.errors import Position, Refused
 from provision.plan import compare
 from provision.resources.base import Diff, Facts, Read, Reading, Rendered, Resource, Shell, partial
 from provision.resources.build import Build, accepts
-from provision.resources.deployment import Deployment, identity_of, rollback, workers_for
+from provision.resources.deployment import Deployment, identity_of, rollback
 from provision.resources.release import Release
 from provision.source import pack
 from provision.templating import Templates
@@ -108,6 +108,9 @@ def test_another_distribution_is_another_build(build: Build) -> None:
         {"unit": Rendered("app.service.j2", "other")},
         {"migrate_commands": ("alembic upgrade heads",)},
         {"workers": "3"},
+        {"memory_max": "1G"},
+        {"memory_target": 0.8},
+        {"processes": {"worker": "celery worker"}},
         {"entrypoint": "main:other"},
     ],
     ids=lambda difference: next(iter(difference)),
@@ -119,7 +122,18 @@ def test_whatever_the_app_runs_with_is_another_deployment(
 
 
 @pytest.mark.parametrize(
-    "difference", [{"health_path": "/health"}, {"start_timeout": 5}, {"drain": 1}, {"host": "other"}, {"retry": True}]
+    "difference",
+    [
+        {"health_path": "/health"},
+        {"start_timeout": 5},
+        {"drain": 1},
+        {"host": "other"},
+        {"retry": True},
+        {"keep": 2},
+        {"strategy": "restart"},
+        {"resize": True},
+    ],
+    ids=str,
 )
 def test_how_a_deployment_is_checked_does_not_make_another(
     deployment: Deployment, difference: Mapping[str, Any]
@@ -180,22 +194,6 @@ def test_lifespan_runs_the_apps_own_startup(deployment: Deployment) -> None:
     assert script.startswith(b"echo first\npython - main:app <<'PROVISION'\n")
     assert b"lifespan_context" in script
     subprocess.run(["sh", "-n"], input=script, check=True)
-
-
-@pytest.mark.parametrize(
-    ("memory", "cores", "worker", "expected"),
-    [
-        (480, 1, 100, 1),
-        (980, 1, 100, 2),
-        (980, 2, 300, 1),
-        (4000, 2, 100, 2),
-        (16000, 8, 100, 8),
-        (16000, 8, 2000, 3),
-        (0, 1, 100, 1),
-    ],
-)
-def test_workers_follow_cores_and_memory(memory: int, cores: int, worker: int, expected: int) -> None:
-    assert workers_for(replace(FACTS, memtotal_mb=memory, processor_vcpus=cores), worker) == expected
 
 
 def test_what_a_worker_took_in_the_last_deployment_counts(deployment: Deployment) -> None:
@@ -274,6 +272,10 @@ def test_requires_python_is_read_by_minor_version(requires: str, version: str, e
         {"port": 80},
         {"workers": "many"},
         {"workers": "0"},
+        {"memory_target": 0.4},
+        {"memory_high": "much"},
+        {"keep": 0},
+        {"processes": {"migrate": "true"}},
         {"health_path": "health"},
         {"host": "a b"},
     ],
@@ -312,6 +314,7 @@ def render(template: str, folder: Path, **variables: Any) -> str:
 
 def filled(text: str, folder: Path) -> str:
     tokens = {"@start@": "/bin/true", "@slot@": "blue", "@build@": str(folder), "@stamp@": "0123"}
+    tokens |= {"@memory_high@": "400M", "@memory_max@": "50%"}
     for token, value in tokens.items():
         text = text.replace(token, value)
     assert "@ " not in text.replace("@blue", "")

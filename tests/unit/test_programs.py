@@ -17,7 +17,7 @@ PROGRAMS = {
     "observe": ("state.sh", "observe.sh"),
     "release": ("state.sh", "release.sh"),
     "build": ("state.sh", "build.sh"),
-    "deploy": ("state.sh", "slots.sh", "write.sh", "explain.sh", "deploy.sh"),
+    "deploy": ("state.sh", "slots.sh", "write.sh", "restart.sh", "explain.sh", "finish.sh", "deploy.sh"),
 }
 CHECKERS = {
     "dash": ["dash", "-n", "-"],

@@ -10,25 +10,23 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from provision.environment import environment_text
 from provision.errors import Refused
 from provision.resources.base import Diff, Facts, Property, Read, Reading, Rendered, Shared, Shell, State, Step
 from provision.resources.build import Recipe
+from provision.resources.memory import Demand, Sizes, machine, number
 from provision.resources.mounts import carried_files, writable_places
 from provision.resources.processes import process_units
 from provision.resources.programs import program, source
 from provision.resources.release import release_id
 from provision.shell import Sh, lines, sh
 
-ASSUMED_WORKER_MB = 100
-"""What a worker is taken to need before one was measured: 16 of 20 real apps need less."""
-
 DEPLOYED = {"intact": "yes", "enabled": "yes", "running": "yes", "leftover": "no"}
 """A deployment as it should be: its files untouched, started at boot, running, and nothing else of the app."""
 
-_PROGRAMS = ("state.sh", "slots.sh", "write.sh", "explain.sh", "deploy.sh")
+_PROGRAMS = ("state.sh", "slots.sh", "write.sh", "restart.sh", "explain.sh", "finish.sh", "deploy.sh")
 _HELPERS = ("preflight.py", "gate.py", "holders.py")
 
 
@@ -56,6 +54,18 @@ class Deployment(Recipe):
     """The host that migrates a database which several hosts share; by default the first of them."""
     workers: str = "auto"
     """Processes: a number, or ``auto`` from cores and memory when a deployment is made."""
+    memory_target: float = 0.7
+    """The share of the memory that the app and the system may take, 0.5 to 0.9; see memory.py."""
+    memory_high: str = "auto"
+    """systemd's MemoryHigh of a slot; ``auto`` from the memory and from what the app took so far."""
+    memory_max: str = "auto"
+    """systemd's MemoryMax of a slot, likewise."""
+    strategy: Literal["auto", "switch", "restart"] = "auto"
+    """Start the new release beside the old one, or where both do not fit into the memory after stopping it."""
+    resize: bool = False
+    """Size the deployment that serves anew."""
+    keep: int = 5
+    """Deployments kept for a rollback."""
     port: int = 8000
     """Of the blue slot; green has the next, and the check through Caddy the one after that."""
     host: str = "localhost"
@@ -71,8 +81,9 @@ class Deployment(Recipe):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.workers != "auto" and not (self.workers.isdecimal() and int(self.workers) > 0):
-            raise ValueError(f"workers is auto or a number above 0, not {self.workers!r}")
+        self._demand.check()
+        if self.keep < 1:
+            raise ValueError(f"keep is a number above 0, not {self.keep}")
         if not 1024 <= self.port <= 65533:
             raise ValueError(f"port {self.port} is not between 1024 and 65533 (the app is not root, and takes three)")
         if not re.fullmatch(r"(?:/\S*)?", self.health_path):
@@ -91,7 +102,10 @@ class Deployment(Recipe):
 
     def desired(self, facts: Facts) -> State:
         """This deployment serves, its files are untouched, it starts at boot, and nothing else of the app runs."""
-        return {self._read[name]: value for name, value in {"digest": self.digest(facts), **DEPLOYED}.items()}
+        wanted = {"digest": self.digest(facts), **DEPLOYED}
+        if self.resize:
+            wanted["sized_for"] = machine(facts)
+        return {self._read[name]: value for name, value in wanted.items()}
 
     def change(self, diff: Diff) -> list[Step]:
         """Deploy. Raises Refused for a change of ports, which Caddy and the app cannot make at the same moment."""
@@ -102,6 +116,14 @@ class Deployment(Recipe):
                 hint=f"leave app_port at {port}, or deploy it under another app_name and domain",
             )
         return [self._deploy(diff)]
+
+    def remarks(self, diff: Diff) -> Iterable[str]:
+        """The arithmetic of a new deployment's memory, for a plan."""
+        return [self._sizes(diff).summary] if diff.differs("digest", "sized_for") else []
+
+    def notices(self, readings: Mapping[Read, Reading]) -> list[str]:
+        """That it would be sized otherwise now."""
+        return self._demand.notices(self.name, readings.get(self._read, {}))
 
     def _deploy(self, diff: Diff, *, migrate_only: bool = False) -> Step:
         mode = "migrate" if migrate_only else "retry" if self.retry else "deploy"
@@ -114,7 +136,8 @@ class Deployment(Recipe):
 
     def digest(self, facts: Facts) -> str:
         """What tells one deployment from another; not the sizes, which are fixed when it is made."""
-        parts = [self.build_id(facts), self.port, self.workers, self.stamp, *map(_sha256, self._carried().values())]
+        sizes = [self.workers, self.memory_high, self.memory_max, self.memory_target]
+        parts = [self.build_id(facts), self.port, sizes, self.stamp, *map(_sha256, self._carried().values())]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
     @property
@@ -143,6 +166,20 @@ class Deployment(Recipe):
             note=Step(note, title="note the migration"),
         )
 
+    @property
+    def _demand(self) -> Demand:
+        return Demand(
+            workers=self.workers,
+            processes=len(self.processes),
+            target=self.memory_target,
+            strategy=self.strategy,
+            memory_high=self.memory_high,
+            memory_max=self.memory_max,
+        )
+
+    def _sizes(self, diff: Diff) -> Sizes:
+        return self._demand.sizes(diff.facts, number(diff.before(self._read["memory_per_worker"])))
+
     def _carried(self) -> dict[str, bytes]:
         """What the deployment consists of beside its build, as write.sh takes it."""
         texts = {"unit": self.unit.text, "env": environment_text(self.env)}
@@ -161,17 +198,23 @@ class Deployment(Recipe):
         return "\n".join([*(lifespan if line == "lifespan" else line for line in self.migrate_commands), ""])
 
     def _files(self, diff: Diff) -> dict[str, bytes]:
-        measured = diff.before(Property(self._read, "memory_per_worker"))
-        workers = self.chosen_workers(diff.facts, int(measured) if measured.isdecimal() else 0)
+        sizes = self._sizes(diff)
         meta = {
             "digest": self.digest(diff.facts),
             "build": self.build_id(diff.facts),
             "release": release_id(self.src),
             "stamp": self.stamp,
             "entrypoint": self.entrypoint,
-            "workers": workers,
+            "workers": sizes.workers,
             # Other programs than fastapi and uvicorn have supervisors of other shapes.
-            "supervised": 1 if self.run_command else workers,
+            "supervised": 1 if self.run_command else sizes.workers,
+            "memory_high": sizes.memory_high,
+            "memory_max": sizes.memory_max,
+            "memory": sizes.summary,
+            "strategy": sizes.strategy,
+            "resize": "yes" if self.resize and sizes.differ(diff.observed.get(self._read, {})) else "no",
+            "sized_for": machine(diff.facts) if self.resize else "",
+            "keep": self.keep,
             "port": self.port,
             "check_port": self.port + 2,
             "host": self.host,
@@ -182,25 +225,10 @@ class Deployment(Recipe):
         lines = "".join(f"{key}={value}\n" for key, value in meta.items())
         return {"meta": lines.encode(), **self._carried()} | {name: source(name) for name in _HELPERS}
 
-    def chosen_workers(self, facts: Facts, measured_mb: int) -> int:
-        """The number of workers of a deployment made now; ``measured_mb`` is what one took in the last, 0 = unknown."""
-        return workers_for(facts, measured_mb or ASSUMED_WORKER_MB) if self.workers == "auto" else int(self.workers)
-
 
 def deployed_read(name: str) -> Shell:
     """What serves of the app ``name``: ``digest``, the properties of DEPLOYED, ``port``, ``workers``, ..."""
     return Shell(program("state.sh", "observe.sh", NAME=name))
-
-
-def workers_for(facts: Facts, worker_mb: int) -> int:
-    """One worker a core, at least two so that one can die unnoticed, and fewer where the memory is short.
-
-    70 % of the memory is for the running app and the system; during a switch two deployments share 90 %. 250 MB are for
-    the system and Caddy, 60 for the supervisor.
-    """
-    running = facts.memtotal_mb * 0.7 - 250 - 60
-    switching = (facts.memtotal_mb * 0.9 - 250) / 2 - 60
-    return max(1, min(max(2, facts.processor_vcpus), int(min(running, switching) // worker_mb)))
 
 
 def _sha256(data: bytes) -> str:

@@ -4,14 +4,17 @@
 #   write the slot > import the app > migrate > start > gate > switch > check through Caddy > start its processes
 #   | stop the old processes > drain > stop the old slot
 #
+# Where two copies do not fit into the memory, the switch and the stop of the old slot come before the start.
+#
 # Left of the bar a failure or a signal undoes everything. If this shell itself is killed, the link still names a slot
-# that serves, and the next run goes on from what it finds. Appended to state.sh, slots.sh, write.sh and explain.sh.
+# that serves, and the next run goes on from what it finds. Appended to state.sh, slots.sh, write.sh, restart.sh,
+# explain.sh and finish.sh.
 
 # MODE is deploy, retry (also what was rolled back) or migrate (and start nothing).
 
 : "${FILES:?}" "${MODE:?}" "${ROLLBACK?}"
 
-slot='' started='' switched='' committed=''
+slot='' started='' restarted='' switched='' committed=''
 began=$(date +%s)
 
 undo() {
@@ -20,7 +23,12 @@ undo() {
 	trap '' HUP INT TERM
 	set +e
 	if [ -z "$committed" ]; then
-		if [ -n "$switched" ]; then link_to "$linked"; fi
+		if [ -n "$restarted" ]; then
+			give_back "$active"
+			found=$(client --port "$(port_of "$active")" --timeout "$(setting start_timeout)") || say "$found"
+		elif [ -n "$switched" ]; then
+			link_to "$linked"
+		fi
 		if [ -n "$started" ]; then
 			stop_slot "$slot"
 			if [ -n "$active" ] && running "$active"; then
@@ -75,6 +83,7 @@ restore_link() {
 
 # The link decides. Without one Caddy asks blue, so a running blue is treated as the slot that serves.
 find_slots() {
+	if [ -s "$home/restarting" ]; then give_back "$(cat "$home/restarting")"; fi
 	linked=$(active_slot)
 	restore_link
 	active=$linked
@@ -166,6 +175,10 @@ check_through_caddy() {
 	fi
 }
 
+as_wanted() { # SLOT
+	[ -n "$1" ] && [ "$(value "$(record_of "$1")/meta" digest)" = "$(setting digest)" ] && intact "$1"
+}
+
 deploy() {
 	find_slots
 	choose_input
@@ -175,7 +188,7 @@ deploy() {
 		migrate_only
 		return
 	fi
-	if [ -n "$linked" ] && [ "$(value "$(record_of "$linked")/meta" digest)" = "$(setting digest)" ] && intact "$linked"; then
+	if [ "$(setting resize)" != yes ] && as_wanted "$linked"; then
 		keep_serving
 		return
 	fi
@@ -187,6 +200,10 @@ deploy() {
 	preflight
 	: >"$trials/trial-$slot"
 	migrate
+	if restarts; then
+		restarted=yes
+		make_room
+	fi
 	say "starting app-$NAME@$slot.service"
 	# Where nothing serves, nothing can be lost, and the gate may be quicker.
 	first=''
@@ -212,52 +229,6 @@ migrate_only() {
 	migrate
 	stop_slot "$slot"
 	committed=yes
-}
-
-# The link names it, so its conditions hold without the trial file. Failures from here on leave a serving app.
-finish() {
-	date -u +%Y-%m-%dT%H:%M:%SZ | put "$record/deployed" 0600 root:root
-	if [ -n "$ROLLBACK" ]; then
-		value "$now/meta" digest >>"$home/rolled-back"
-	else
-		rm -f -- "$home/rolled-back"
-	fi
-	rm -f -- "$trials/trial-$slot"
-	other=$(other_slot "$slot")
-	stop_processes "$other"
-	if running "$other"; then drain "$other"; fi
-	stop_slot "$other"
-	prune
-	say "deployment $number serves ($slot, port $(port_of "$slot"))"
-}
-
-# The wanted deployment is the one the link names: see that it runs, and that nothing else does.
-keep_serving() {
-	committed=yes
-	slot=$linked record=$(record_of "$linked")
-	systemctl daemon-reload
-	enable_slots
-	running "$slot" || start_and_gate "the release that was serving does not start"
-	running_whole "$slot" || start_processes
-	rm -f -- "$trials/trial-$slot"
-	stop_slot "$(other_slot "$slot")"
-}
-
-# Five of each are kept beside what the slots use; a failure here is no failure of the deployment.
-prune() {
-	kept=$( (
-		for folder in "$home"/deployments/*; do say "${folder##*/}"; done | sort -n | tail -n 5
-		cat "$home"/slots/*/* 2>/dev/null
-		value "$record/meta" previous
-	) | sort -u)
-	for folder in "$home"/deployments/*; do
-		say "$kept" | grep -qx "${folder##*/}" || rm -rf -- "$folder"
-	done
-	for kind in build release; do
-		for folder in "$home/${kind}s"/*; do
-			grep -qs "^$kind=${folder##*/}\$" "$home"/deployments/*/meta || rm -rf -- "$folder"
-		done
-	done || :
 }
 
 trap undo EXIT

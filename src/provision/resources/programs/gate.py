@@ -109,8 +109,7 @@ class Watch:
             raise Failed(f"the unit is {state['ActiveState']}")
         if int(state.get("NRestarts") or 0) - self.restarts >= RESTARTS:
             raise Failed(f"it ended {RESTARTS} times by itself")
-        main_pid = state.get("MainPID", "0")
-        before, self.pids = self.pids, [main_pid, *(workers_of(main_pid) if self.workers > 1 else [])]
+        before, self.pids = self.pids, self.processes(state)
         self.seen.update(self.pids)
         if len(self.seen) > 3 * (self.workers + 1):
             raise Failed(f"workers die and are replaced; {len(self.seen)} processes were started for {self.workers}")
@@ -119,6 +118,11 @@ class Watch:
         if self.pids != before:
             raise NotServing("its processes were replaced")
         self.complaints(state.get("InvocationID", ""))
+
+    def processes(self, state: dict[str, str]) -> list[str]:
+        """The pids of the main process and its workers."""
+        main_pid = state.get("MainPID", "0")
+        return [main_pid, *(workers_of(main_pid) if self.workers > 1 else [])]
 
     def complaints(self, invocation: str) -> None:
         """A worker whose startup failed says so, while another may still answer."""
@@ -132,8 +136,11 @@ class Watch:
         """MB that one worker takes: its proportional set size."""
         sizes = []
         for pid in self.pids[1:] or self.pids:
-            with open(f"/proc/{pid}/smaps_rollup") as file:
-                sizes += [int(line.split()[1]) for line in file if line.startswith("Pss:")]
+            try:
+                with open(f"/proc/{pid}/smaps_rollup") as file:
+                    sizes += [int(line.split()[1]) for line in file if line.startswith("Pss:")]
+            except OSError:
+                continue
         return sum(sizes) // max(1, len(sizes)) // 1024
 
 
@@ -179,10 +186,14 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--upstream", default="")
     parser.add_argument("--first", action="store_true")
+    parser.add_argument("--measure", action="store_true", help="wait for nothing")
     options = parser.parse_args()
     watch = Watch(options.unit, options.workers) if options.unit else None
     try:
-        wait(options, watch)
+        if watch and options.measure:
+            watch.pids = watch.processes(unit_state(options.unit))
+        else:
+            wait(options, watch)
     except Failed as reason:
         print(reason)
         return 1

@@ -29,7 +29,8 @@ worker_options() {
 fill() { # SLOT, a unit on stdin
 	sed -e "s|@start@|$(sed 's/[&|\\]/\\&/g' "$build/start")|" \
 		-e "s|@slot@|$1|g" -e "s|@port@|$(port_of "$1")|g" -e "s|@workers@|$(worker_options)|g" \
-		-e "s|@build@|$build|g" -e "s|@stamp@|$(setting stamp)|g"
+		-e "s|@build@|$build|g" -e "s|@stamp@|$(setting stamp)|g" \
+		-e "s|@memory_high@|$(setting memory_high)|g" -e "s|@memory_max@|$(setting memory_max)|g"
 }
 
 # What the app's process is given, whatever it is started for: its user, folders, environment and limits.

@@ -1,0 +1,67 @@
+# The end of a deployment that serves: it is put on record, the old slot stopped, what is old removed. Appended to
+# deploy.sh's other parts.
+
+# The link names it, so its conditions hold without the trial file. Failures from here on leave a serving app.
+finish() {
+	date -u +%Y-%m-%dT%H:%M:%SZ | put "$record/deployed" 0600 root:root
+	if [ -n "$ROLLBACK" ]; then
+		value "$now/meta" digest >>"$home/rolled-back"
+	else
+		rm -f -- "$home/rolled-back"
+	fi
+	rm -f -- "$trials/trial-$slot" "$home/restarting"
+	other=$(other_slot "$slot")
+	measure "$other"
+	note_sizes
+	stop_processes "$other"
+	if running "$other"; then drain "$other"; fi
+	stop_slot "$other"
+	prune
+	say "deployment $number serves ($slot, port $(port_of "$slot"))"
+}
+
+# The wanted deployment is the one the link names: see that it runs, and that nothing else does.
+keep_serving() {
+	committed=yes
+	slot=$linked record=$(record_of "$linked")
+	systemctl daemon-reload
+	enable_slots
+	running "$slot" || start_and_gate "the release that was serving does not start"
+	running_whole "$slot" || start_processes
+	rm -f -- "$trials/trial-$slot"
+	stop_slot "$(other_slot "$slot")"
+	note_sizes
+}
+
+# What a worker of a slot takes, after all it has done; a new release takes less when it has just started.
+measure() { # SLOT, sets load
+	if running "$1"; then
+		load=$(client --unit "app-$NAME@$1.service" --workers "$(value "$(record_of "$1")/meta" supervised)" --measure) || :
+	fi
+}
+
+note_sizes() {
+	if [ "${load:-0}" -gt "$(cat "$record/memory_per_worker" 2>/dev/null || say 0)" ]; then
+		say "$load" | put "$record/memory_per_worker" 0600 root:root
+	fi
+	[ -z "$(setting sized_for)" ] || setting sized_for | put "$record/sized_for" 0600 root:root
+}
+
+# What served is kept for a rollback, and what the slots use in any case; a failure here is no failure of the deployment.
+prune() {
+	kept=$( (
+		for folder in "$home"/deployments/*; do
+			[ ! -e "$folder/deployed" ] || say "${folder##*/}"
+		done | sort -n | tail -n "$(setting keep)"
+		cat "$home"/slots/*/* 2>/dev/null
+		value "$record/meta" previous
+	) | sort -u)
+	for folder in "$home"/deployments/*; do
+		say "$kept" | grep -qx "${folder##*/}" || rm -rf -- "$folder"
+	done
+	for kind in build release; do
+		for folder in "$home/${kind}s"/*; do
+			grep -qs "^$kind=${folder##*/}\$" "$home"/deployments/*/meta || rm -rf -- "$folder"
+		done
+	done || :
+}
