@@ -61,7 +61,7 @@ def _summary(context: click.Context) -> str:
 
 def _section(context: click.Context) -> str:
     pieces = " ".join(context.command.collect_usage_pieces(context))
-    parts = [f"## {context.command_path}", f"`{context.command_path} {pieces}`", *_help(context.command.help or "")]
+    parts = [f"## {context.command_path}", f"```text\n{context.command_path} {pieces}\n```", *_help(context.command.help or "")]
     if rows := [row for parameter in context.command.get_params(context) if (row := _row(parameter, context))]:
         parts.append(table(("Argument or option", "Default", "Meaning"), rows))
     return "\n\n".join(parts)
