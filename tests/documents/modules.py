@@ -14,7 +14,7 @@ from provision import tasks
 from provision.resources.kinds import KINDS
 from provision.schema import Option, fields_of
 
-OWN = ("systemd_unit", "release", "build", "deployment", "site")
+OWN = ("systemd_unit", "release", "build", "deployment", "removal", "site")
 """The modules that Ansible has not, in the order in which a reader meets them."""
 
 

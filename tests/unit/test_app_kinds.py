@@ -17,6 +17,7 @@ from provision.resources.base import Diff, Facts, Read, Reading, Rendered, Resou
 from provision.resources.build import Build, accepts
 from provision.resources.deployment import Deployment, identity_of, rollback
 from provision.resources.release import Release
+from provision.resources.removal import Removal
 from provision.source import pack
 from provision.templating import Templates
 from provision.yamlfile import Node, from_plain, load
@@ -225,6 +226,30 @@ def test_what_is_not_ours_is_refused(deployment: Deployment) -> None:
     assert release.change(changes(release, {"owner": "free"}))[0].files["release.tar"] == deployment.src.archive
 
 
+@pytest.mark.parametrize(
+    ("purge", "observed", "differs"),
+    [
+        (False, {"owner": "ours", "data": "kept"}, ["owner"]),
+        (True, {"owner": "ours", "data": "kept"}, ["owner", "data"]),
+        (False, {"owner": "free", "data": "kept"}, []),
+        (True, {"owner": "free", "data": "kept"}, ["data"]),
+        (True, {"owner": "free", "data": "none"}, []),
+    ],
+)
+def test_data_go_only_on_demand(purge: bool, observed: Reading, differs: list[str]) -> None:
+    removal = Removal(name="notes", purge=purge)
+    diff = changes(removal, observed)
+    assert [change.property.name for change in diff.changes] == differs
+    (step,) = removal.change(diff)
+    assert f"PURGE={'yes' if purge else 'no'}\n" in step.script
+
+
+def test_what_is_not_ours_is_not_removed() -> None:
+    removal = Removal(name="notes", purge=True)
+    with pytest.raises(Refused, match="the user app-notes was not made by provision"):
+        removal.change(changes(removal, {"owner": "the user app-notes"}))
+
+
 def test_a_python_the_project_refuses_ends_the_run_before_it_begins(folder: Path) -> None:
     (folder / "requirements.txt").unlink()
     (folder / "pyproject.toml").write_text('[project]\nname = "x"\nrequires-python = ">=3.12"\ndependencies = []\n')
@@ -287,12 +312,12 @@ def test_fields_that_cannot_be_meant_are_refused(deployment: Deployment, differe
         replace(deployment, **difference)
 
 
-@pytest.mark.parametrize("kind", [Release, Build, Deployment])
+@pytest.mark.parametrize("kind", [Release, Build, Deployment, Removal])
 def test_reads_need_only_the_name_and_say_nothing_on_a_bare_host(kind: type[Resource]) -> None:
     (read,) = partial(kind, {"name": "no-such-app-here"}).reads()
     assert isinstance(read, Shell)
     found = subprocess.run(["sh", "-c", read.script], capture_output=True, text=True, check=True)
-    assert found.stdout in ("", "owner=free\n")
+    assert found.stdout in ("", "owner=free\ndata=none\n")
     assert found.stderr == ""
 
 

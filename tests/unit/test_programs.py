@@ -16,6 +16,7 @@ from provision.resources.programs import program, source
 PROGRAMS = {
     "observe": ("state.sh", "observe.sh"),
     "release": ("state.sh", "release.sh"),
+    "remove": ("state.sh", "remove.sh"),
     "build": ("state.sh", "build.sh"),
     "deploy": ("state.sh", "slots.sh", "write.sh", "restart.sh", "explain.sh", "finish.sh", "deploy.sh"),
 }
@@ -82,6 +83,13 @@ def test_only_what_we_marked_is_ours(run: Callable[..., str], tmp_path: Path) ->
     assert run("owner") == f"the folder {tmp_path / 'srv'}\n"
     (tmp_path / "srv" / ".provision").touch()
     assert run("owner") == "ours\n"
+
+
+def test_a_user_is_ours_where_a_removal_has_left_it(run: Callable[..., str], tmp_path: Path) -> None:
+    ask = "rmdir $settings; getent() { :; }; owner; has_data && echo data || echo none"
+    assert run(ask, kept=str(tmp_path / "kept")) == "the user app-no-such-app\nnone\n"
+    (tmp_path / "kept").touch()
+    assert run(ask, kept=str(tmp_path / "kept")) == "free\ndata\n"
 
 
 def test_a_slot_is_intact_while_its_files_are_those_of_the_record(run: Callable[..., str], tmp_path: Path) -> None:

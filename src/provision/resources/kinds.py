@@ -48,6 +48,7 @@ KINDS = Kinds(
         "lineinfile": "lineinfile.LineInFile",
         "package": "package.Package",
         "release": "release.Release",
+        "removal": "removal.Removal",
         "service": "service.Service",
         "shell": "command.ShellCommand",
         "site": "site.Site",

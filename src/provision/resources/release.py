@@ -13,7 +13,10 @@ from provision.resources.programs import program
 from provision.shell import Sh, lines
 from provision.source import SourceTree
 
-_OBSERVE = Sh('echo "owner=$(owner)"\nfor id in $(ls "$home/releases" 2>/dev/null); do echo "$id=complete"; done')
+_OBSERVE = Sh("""\
+echo "owner=$(owner)"
+if has_data; then echo data=kept; else echo data=none; fi
+for id in $(ls "$home/releases" 2>/dev/null); do echo "$id=complete"; done""")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +41,7 @@ class Release:
 
     @property
     def _read(self) -> Shell:
-        return Shell(lines(program("state.sh", NAME=self.name), _OBSERVE))
+        return app_read(self.name)
 
     def desired(self, facts: Facts) -> State:
         """The release is complete; a folder has its name only then."""
@@ -54,6 +57,11 @@ class Release:
             )
         script = program("state.sh", "release.sh", NAME=self.name, RELEASE=release_id(self.src))
         return [Step(script, title=f"unpack release {release_id(self.src)}", files={"release.tar": self.src.archive})]
+
+
+def app_read(name: str) -> Shell:
+    """What there is of the app: ``owner``, ``data`` (kept or none), and ``ID``, complete, for each release."""
+    return Shell(lines(program("state.sh", NAME=name), _OBSERVE))
 
 
 def check_name(name: str) -> None:

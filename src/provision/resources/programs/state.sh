@@ -5,6 +5,8 @@ home=/srv/$NAME
 units=/etc/systemd/system
 settings=/etc/app-$NAME
 trials=/run/app-$NAME
+state_folder=/var/lib/app-$NAME
+kept=/var/lib/provision/kept/$NAME
 
 # "ours", "free", or what already carries one of the app's names and was not made by us.
 owner() {
@@ -16,11 +18,16 @@ owner() {
 		echo "the folder $settings"
 	elif [ -n "$(ls "$units/app-$NAME@"*.service "$units/app-$NAME.service" 2>/dev/null)" ]; then
 		echo "the unit app-$NAME"
-	elif getent passwd "app-$NAME" >/dev/null; then
+	elif [ ! -e "$kept" ] && getent passwd "app-$NAME" >/dev/null; then
 		echo "the user app-$NAME"
 	else
 		echo free
 	fi
+}
+
+# Data of the app, or of one of ours that was removed without them.
+has_data() {
+	[ -e "$kept" ] || { [ "$(owner)" = ours ] && [ -e "$state_folder" ]; }
 }
 
 # The slot the link names, which is the one Caddy asks and systemd starts; empty where there is none yet.

@@ -3,8 +3,6 @@
 # From the caller: INPUT, a deployment as files. Always there: meta, unit, env. Where the app has such: migrate_unit and
 # migrate; writable, lines "d PATH" and "f PATH"; files, lines "NUMBER PATH", with file-NUMBER; process-NAME, a unit.
 
-state_folder=/var/lib/app-$NAME
-
 # Conditions keep a unit from being started that has neither the link nor a trial; enabling it is harmless.
 write_slot() { # SLOT
 	mkdir -p "$settings" "$home/slots/$1" "$home/migrated" "$trials"
