@@ -1,0 +1,97 @@
+"""Plain clients of a site: nothing is retried on their side, so whatever goes wrong is seen."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+PACE = 0.005
+"""Seconds between two requests of one visitor: the app's host needs the processor as well."""
+
+LIMIT = 60_000
+"""Requests, after which all visitors go home."""
+
+
+class Visitors:
+    """Some ask over connections that are kept alive, some over a new one each time; GETs and POSTs in turn."""
+
+    def __init__(self, domain: str, address: str, authority: Path) -> None:
+        self._domain, self._address = domain, address
+        self._context = ssl.create_default_context(cafile=str(authority))
+        self._over = threading.Event()
+        self._lock = threading.Lock()
+        self.answered = 0
+        self.lost: list[str] = []
+        self.versions: set[str] = set()
+
+    @contextmanager
+    def coming(self, kept: int = 4, new: int = 2, at_least: int = 1500) -> Iterator[None]:
+        """Visitors come during the block, and after it until ``at_least`` requests have been answered."""
+        threads = [
+            threading.Thread(target=self._visit, args=(number, keep))
+            for number, keep in enumerate([True] * kept + [False] * new)
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+            while self.answered < at_least and not self.lost and any(thread.is_alive() for thread in threads):
+                time.sleep(0.05)
+        finally:
+            self._over.set()
+            for thread in threads:
+                thread.join()
+
+    def _visit(self, number: int, keep: bool) -> None:
+        connection: http.client.HTTPSConnection | None = None
+        for turn in range(LIMIT // 6):
+            if self._over.is_set():
+                break
+            try:
+                connection = connection or self._connect()
+                self._ask(connection, f"{number}-{turn}", post=turn % 2 == 1, keep=keep)
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                self._lose(f"{'kept' if keep else 'new'} connection, turn {turn}: {error!r}")
+                connection = None
+            if connection and not keep:
+                connection.close()
+                connection = None
+            time.sleep(PACE)
+        if connection:
+            connection.close()
+
+    def _ask(self, connection: http.client.HTTPSConnection, words: str, *, post: bool, keep: bool) -> None:
+        headers = {"Connection": "keep-alive" if keep else "close", "Content-Type": "application/json"}
+        if post:
+            connection.request("POST", "/echo", json.dumps({"words": words}), headers)
+        else:
+            connection.request("GET", f"/version?words={words}", headers=headers)
+        response = connection.getresponse()
+        body = response.read()
+        if response.status != 200:
+            self._lose(f"status {response.status}: {body[:200]!r}")
+            return
+        answer = json.loads(body)
+        if answer["words"] != words:
+            self._lose(f"asked with {words}, answered with {answer}")
+            return
+        with self._lock:
+            self.answered += 1
+            self.versions.add(str(answer["version"]))
+
+    def _lose(self, what: str) -> None:
+        with self._lock:
+            self.lost.append(what)
+
+    def _connect(self) -> http.client.HTTPSConnection:
+        connection = http.client.HTTPSConnection(self._domain, timeout=30, context=self._context)
+        plain = socket.create_connection((self._address, 443), 30)
+        connection.sock = self._context.wrap_socket(plain, server_hostname=self._domain)
+        return connection
