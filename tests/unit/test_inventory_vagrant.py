@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import time
 from collections.abc import Callable
@@ -461,3 +462,30 @@ def test_the_inventory_of_the_vagrantfile_is_right() -> None:
     content = yaml.safe_load(file.read_text())
     assert accepts(schema, content, schema)
     assert not accepts(schema, {**content, "plugin": "amazon.aws.aws_ec2"}, schema)
+
+
+def test_the_inventories_of_the_document_can_be_loaded(tmp_path: Path) -> None:
+    text = (ROOT / "docs/vagrant.md").read_text("utf-8")
+    blocks = re.findall(r"^```yaml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    (tmp_path / "Vagrantfile").touch()
+    (tmp_path / "site").mkdir()
+    file = tmp_path / "site/vagrant.yml"
+    found = []
+    for block in blocks:
+        file.write_text(block)
+        found.append(list(Inventory.load(file, ask_vagrant=False).hosts))
+    assert found == [["default"], ["web1", "web2", "db1"]]
+
+
+def test_the_variables_of_the_vagrantfile_are_explained() -> None:
+    """In its own comment, and in the document's table."""
+    lines = (ROOT / "Vagrantfile").read_text("utf-8").splitlines()
+    document = (ROOT / "docs/vagrant.md").read_text("utf-8")
+    comment, code = (
+        {name for line in lines for name in re.findall(r"PROVISION_[A-Z_]+", line) if line.startswith("#") is commented}
+        for commented in (True, False)
+    )
+    table = {name for row in re.findall(r"^\| `PROVISION_.*$", document, re.M) for name in re.findall(r"`(\w+)`", row)}
+    assert len(code) == 10
+    assert comment == code
+    assert table & code == code

@@ -36,7 +36,7 @@ quiet() { "$@" >"$work/log" 2>&1 || { tail -n 40 "$work/log" >&2; fail "$*"; }; 
 
 start_daemons() {
 	virsh version >/dev/null 2>&1 && return
-	pgrep -x virtlogd >/dev/null || virtlogd -d -p /run/provision-virtlogd.pid 9>&-
+	pgrep -x --runstates S,R,D virtlogd >/dev/null || virtlogd -d -p /run/provision-virtlogd.pid 9>&-
 	libvirtd -d -p /run/provision-libvirtd.pid 9>&-
 	for _ in $(seq 100); do
 		virsh version >/dev/null 2>&1 && return
