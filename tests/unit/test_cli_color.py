@@ -74,7 +74,7 @@ def test_a_terminal_gets_the_tree() -> None:
     """It is drawn, taken away, and the cursor comes back."""
     written = on_a_terminal(until="connecting", TERM="xterm")
     assert written.rfind("\x1b[?25h") > written.rfind("\x1b[?25l") >= 0
-    assert "\x1b[33mweb1\x1b[0m : \x1b[32mok=3" in written
+    assert "\x1b[38;5;136mweb1\x1b[0m : \x1b[38;5;28mok=3" in written
 
 
 def test_a_dumb_terminal_gets_plain_lines() -> None:

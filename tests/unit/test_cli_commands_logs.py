@@ -151,7 +151,7 @@ def test_log_lines_show_errors_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
     view = LogLines(one)
     view.show(LogEntry("web1", NOON, "blue", 7, 3, "boom"))
     view.show(CommandEnded("web1", error=Interrupted("stopped")))
-    assert "\x1b[1;31mboom\x1b[0m" in out.getvalue().decode()
+    assert "\x1b[1;38;5;196mboom\x1b[0m" in out.getvalue().decode()
     assert err.getvalue() == b""
     view.show(CommandEnded("web1", error=Unreachable("it is gone")))
     assert "it is gone" in err.getvalue().decode()

@@ -130,4 +130,4 @@ def test_empty_prose_is_nothing() -> None:
 
 def test_ansi_resets_after_each_span() -> None:
     """A cut line cannot colour what follows it."""
-    assert ansi((("a", "failed"), ("b", ""), ("", "ok")), color=True) == "\x1b[1;31ma\x1b[0mb"
+    assert ansi((("a", "failed"), ("b", ""), ("", "ok")), color=True) == "\x1b[1;38;5;196ma\x1b[0mb"

@@ -108,6 +108,7 @@ def test_plan() -> None:
         "change:  [web1] motd : Write the greeting\n"
         "    /etc/motd: content, mode 0600 -> 0644\n"
         "handler: [web1] motd : Reload the greeter  notified by Write the greeting\n"
+        "\n"
         "unknown: [web2] app : Build\n"
         "    depends on Install Python\n"
         "\n"
@@ -153,8 +154,6 @@ def test_failures() -> None:
         HostNotReached("web5", "web1 failed; this host keeps what it serves"),
     ]
     assert shown(events) == (
-        "stopped: [web4]\n"
-        "  stopped before the next step, as asked\n"
         "failed:  [web1] caddy : Install Caddy\n"
         "  apt-get ended with status 100\n"
         "    | E: no such host\n"
@@ -163,6 +162,9 @@ def test_failures() -> None:
         "  root was refused\n"
         "locked:  [web3]\n"
         "  held by ann since 10:00\n"
+        "\n"
+        "stopped: [web4]\n"
+        "  stopped before the next step, as asked\n"
         "\n"
         "web1     : ok=10 changed=3 failed=1 unreachable=0 trips=2 12.0s\n"
         "database : ok=0  changed=0 failed=0 unreachable=1 trips=0 0.2s\n"
@@ -211,5 +213,5 @@ def test_addresses_are_shown_once() -> None:
 
 def test_color_is_added_to_the_same_text() -> None:
     """Colours are Ansible's: changed is yellow."""
-    assert "\x1b[33mchanged:\x1b[0m" not in shown([*SURVEY, *APPLY, SUCCESS])
-    assert "\x1b[33mchanged: \x1b[0m\x1b[1m[web1]\x1b[0m" in shown([*SURVEY, *APPLY, SUCCESS], color=True)
+    assert "\x1b[38;5;136mchanged:\x1b[0m" not in shown([*SURVEY, *APPLY, SUCCESS])
+    assert "\x1b[38;5;136mchanged: \x1b[0m\x1b[1m[web1]\x1b[0m" in shown([*SURVEY, *APPLY, SUCCESS], color=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from rich.cells import cell_len
 
+from provision.errors import Locked, Unreachable
 from provision.events import (
     Event,
     HandlerVerdict,
@@ -62,13 +63,19 @@ def test_a_host_at_work() -> None:
     ]
 
 
-def test_a_host_that_ended_is_its_recap() -> None:
-    """Hosts keep their place, so that the eye finds them."""
+def test_a_host_that_ended_says_how() -> None:
+    """Hosts keep their place, so that the eye finds them; their numbers come with the recap."""
     events = [Phase("web1", "connect"), *at_work("web2"), HostFinished("web1", 3, 0, 0, 0, 1, 0.5)]
-    lines = drawn([*events, HostNotReached("web3", "the roll stopped")])
-    assert lines[0] == "web1 : ok=3 changed=0 failed=0 unreachable=0 trips=1 0.5s"
+    events += [HostNotReached("web3", "the roll stopped"), HostFinished("web4", 9, 2, 1, 0, 2, 61.0)]
+    events += [HostFinished("web5", 0, 0, 0, 1, 0, 3.0, error=Unreachable("no route"))]
+    events += [HostFinished("web6", 0, 0, 0, 1, 1, 3.0, error=Locked("held"))]
+    lines = drawn(events)
+    assert lines[0] == f"{'web1  done, 0 changed':<56}0.5s"
     assert lines[1].startswith("web2  applying")
-    assert lines[-1] == "web3 : not reached: the roll stopped"
+    assert lines[-4] == "web3  not reached: the roll stopped"
+    assert lines[-3] == f"{'web4  failed':<55}1m01s"
+    assert lines[-2] == f"{'web5  unreachable':<56}3.0s"
+    assert lines[-1] == f"{'web6  locked':<56}3.0s"
 
 
 def test_before_the_plan_a_host_is_one_line() -> None:

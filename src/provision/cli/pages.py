@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -10,13 +9,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from provision.report.lines import Line
 
-WIDEST = 100
-"""Columns above which lines are hard to read."""
-
 
 def width() -> int | None:
     """Columns to wrap at; None where no terminal says how wide it is."""
-    return min(os.get_terminal_size(sys.stdout.fileno()).columns, WIDEST) if sys.stdout.isatty() else None
+    from provision.report import width_of
+
+    return width_of(sys.stdout)
 
 
 def write(lines: Iterable[Line]) -> None:

@@ -45,14 +45,15 @@ def open_report(detail: Detail, *, json: bool = False, out: TextIO | None = None
     _never_fail_to_encode(out)
     color = wants_color(out)
     if not _can_move_cursor(out):
-        return Spool(Plain(Transcript(detail), out, color=color))
+        return Spool(Plain(Transcript(detail, width=width_of(out)), out, color=color))
     from rich.console import Console
 
     from provision.report.terminal import Terminal
 
-    console = Console(file=out, highlight=False, markup=False, emoji=False)
+    # What a TERM of fewer colours stands for knows these too; rich would take others in their place.
+    console = Console(file=out, highlight=False, markup=False, emoji=False, color_system="256")
     streaming = detail.check or detail.diff or detail.verbose
-    transcript = Transcript(detail, width=min(console.width, 100), streaming=streaming)
+    transcript = Transcript(detail, width=console.width, streaming=streaming)
     return Spool(Terminal(transcript, console, color=color))
 
 
@@ -61,9 +62,13 @@ def print_error(error: ProvisionError, *, json: bool = False, label: str = "erro
     if json:
         JsonLines(sys.stdout).fail(error)
     _never_fail_to_encode(sys.stderr)
-    width = min(os.get_terminal_size(sys.stderr.fileno()).columns, 100) if sys.stderr.isatty() else None
-    for content in error_block(error, width=width, label=label):
+    for content in error_block(error, width=width_of(sys.stderr), label=label):
         sys.stderr.write(ansi(content, color=wants_color(sys.stderr)) + "\n")
+
+
+def width_of(out: TextIO) -> int | None:
+    """How many columns ``out`` has; None where it is no terminal, or one that does not say."""
+    return (os.get_terminal_size(out.fileno()).columns or None) if out.isatty() else None
 
 
 def wants_color(out: TextIO, environ: Mapping[str, str] | None = None) -> bool:

@@ -8,7 +8,8 @@ import unicodedata
 from collections.abc import Iterator
 
 from provision.errors import ConfigError, HostError, Interrupted, Locked, Position, ProvisionError, Unreachable
-from provision.report.lines import Line, Style, line, printable, prose
+from provision.report.headlines import INDENT
+from provision.report.lines import Line, Style, line, printable, prose, wrapped
 from provision.yamlfile import source_line
 
 LOG_LINES = 20
@@ -37,9 +38,8 @@ def host_block(host: str, error: ProvisionError, *, width: int | None = None) ->
     """The block of an error that ended ``host``."""
     task = error.task if isinstance(error, HostError) else ""
     word = _word(error)
-    block: list[Line] = [
-        ((f"{word:<8} ", "failed"), (f"[{host}]", "bold"), (f" {printable(task)}" if task else "", ""))
-    ]
+    head: Line = ((f"{word:<8} ", "failed"), (f"[{host}]", "bold"), (f" {printable(task)}" if task else "", ""))
+    block = list(wrapped(head, width, INDENT))
     block.extend(prose(_from_here(error.message), indent="  ", width=width))
     if isinstance(error, ConfigError) and error.position:
         block.append(line(f"  {_place(error.position)}"))

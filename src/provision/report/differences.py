@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from provision.events import TaskVerdict
-from provision.report.lines import Line, Style, line, printable, printable_lines
+from provision.report.lines import Line, Style, line, printable, printable_lines, wrapped
+
+_DIGEST = re.compile(r"(?<![0-9a-f])([0-9a-f]{12})[0-9a-f]{20,}(?![0-9a-f])")
 
 
-def differences(event: TaskVerdict, *, diff: bool) -> Iterator[Line]:
+def differences(event: TaskVerdict, *, diff: bool, width: int | None) -> Iterator[Line]:
     """What the plan found different, and with ``diff`` the lines of the file, if it has some to show."""
     for text in condensed(event.keys):
-        yield line(f"    {printable(text)}", "dim")
+        # As much of a digest as git shows of one.
+        shown = _DIGEST.sub(r"\1", printable(text))
+        yield from wrapped(line(f"    {shown}", "dim"), width, 8)
     for text in printable_lines(event.diff) if diff else ():
         yield line(f"    {text}", _diff_style(text))
 

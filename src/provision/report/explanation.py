@@ -7,25 +7,27 @@ from collections.abc import Iterator
 
 from provision.errors import Position
 from provision.explain import Definition, Explanation
-from provision.report.lines import Line, line, prose
+from provision.report.lines import Line, line, prose, wrapped
+from provision.report.role_pages import type_of
 
 
 def explanation(found: Explanation, *, width: int | None) -> Iterator[Line]:
     """The value, its definitions with the strongest first, and what its role says of it."""
-    yield ((found.name, "bold"), (" on ", "dim"), (found.host, ""), (" = ", "dim"), (found.value, "bold"))
+    head: Line = ((found.name, "bold"), (" on ", "dim"), (found.host, ""), (" = ", "dim"), (found.value, "bold"))
+    yield from wrapped(head, width, 4)
     for number, definition in enumerate(found.definitions):
         yield line("")
-        yield from _definition(definition, "in effect" if number == 0 else "overrides")
+        yield from _definition(definition, "in effect" if number == 0 else "overrides", width)
     if found.declared:
         role, argument = found.declared
         yield line("")
-        kind = " or ".join(map(str, argument.choices)) or argument.type
-        yield from prose(f"{argument.description} ({kind}; role {role})".lstrip(), indent="", width=width)
+        said = f"{argument.description} ({type_of(argument)}; role {role})".lstrip()
+        yield from prose(said, indent="", width=width)
 
 
-def _definition(definition: Definition, label: str) -> Iterator[Line]:
-    yield ((f"  {label}  ", "dim"), (definition.written, ""))
-    yield line(f"{'':<13}{place(definition.position)} ({definition.where})", "dim")
+def _definition(definition: Definition, label: str, width: int | None) -> Iterator[Line]:
+    yield from wrapped(((f"  {label:<9}  ", "dim"), (definition.written, "")), width, 13)
+    yield from wrapped(line(f"{'':<13}{place(definition.position)} ({definition.where})", "dim"), width, 13)
 
 
 def place(position: Position) -> str:

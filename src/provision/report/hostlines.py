@@ -15,6 +15,7 @@ from typing import Protocol, TextIO, cast
 from provision.errors import Interrupted
 from provision.events import Event
 from provision.ops.events import CommandEnded, CommandEvent, CommandOutput, LogEntry
+from provision.report import width_of
 from provision.report.blocks import host_block
 from provision.report.jsonl import error_fields
 from provision.report.lines import Line, Style, ansi, line, printable, printable_lines
@@ -46,7 +47,7 @@ class Screen:
     def fail(self, event: CommandEnded) -> None:
         """Write the error that ended a host, unless that is what the user asked for."""
         if event.error is not None and not isinstance(event.error, Interrupted):
-            for content in host_block(event.host, event.error):
+            for content in host_block(event.host, event.error, width=width_of(self._err)):
                 self.write_bytes((ansi(content, color=self._err_color) + "\n").encode(), "err")
 
 

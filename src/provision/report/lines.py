@@ -5,20 +5,25 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Iterator
+from itertools import groupby
 from typing import Literal, TypeAlias
 
 Style: TypeAlias = Literal["", "ok", "changed", "unknown", "failed", "added", "removed", "dim", "bold"]
 Line: TypeAlias = tuple[tuple[str, Style], ...]
 """Spans of text and style; no span holds a line break."""
 
-# Ansible's colours, as parameters of SGR (ECMA-48, 8.3.117).
+WIDEST = 100
+"""Columns above which prose is hard to read."""
+
+# Ansible's colours, as parameters of SGR (ECMA-48, 8.3.117), in shades of xterm's 256 that have a contrast of 3:1 on
+# white and on black (WCAG 2.1, 1.4.11): a terminal's own yellow and cyan can hardly be read on white.
 _SGR: dict[Style, str] = {
-    "ok": "32",
-    "changed": "33",
-    "unknown": "36",
-    "failed": "1;31",
-    "added": "32",
-    "removed": "31",
+    "ok": "38;5;28",
+    "changed": "38;5;136",
+    "unknown": "38;5;31",
+    "failed": "1;38;5;196",
+    "added": "38;5;28",
+    "removed": "38;5;196",
     "dim": "2",
     "bold": "1",
 }
@@ -55,14 +60,38 @@ def printable_lines(text: str) -> list[str]:
     return [printable(part) for part in text.removesuffix("\n").split("\n")] if text else []
 
 
+def wrapped(content: Line, width: int | None, indent: int = 0) -> Iterator[Line]:
+    """``content`` in lines of ``width`` columns or less, all but the first behind ``indent`` spaces."""
+    text = text_of(content)
+    width = width and min(width, WIDEST)
+    if width is None or len(text) <= width:
+        yield content
+        return
+    styles = [style for part, style in content for _ in part]
+    end = 0
+    for number, piece in enumerate(_pieces(text, width, " " * indent)):
+        margin = indent if number else 0
+        start = text.index(piece[margin:], end)
+        end = start + len(piece) - margin
+        spans = groupby(range(start, end), lambda at: styles[at])
+        yield (*line(" " * margin), *(("".join(text[at] for at in span), style) for style, span in spans))
+
+
 def prose(text: str, *, indent: str, width: int | None, style: Style = "") -> Iterator[Line]:
     """``text`` wrapped to ``width`` columns; an indented line is a command or a listing and stays whole."""
+    width = width and min(width, WIDEST)
     for part in printable_lines(text):
         if width is None or part.startswith(" "):
             yield line(f"{indent}{part}", style)
             continue
-        for wrapped in textwrap.wrap(part, width - len(indent), break_long_words=False, break_on_hyphens=False) or [""]:
-            yield line(f"{indent}{wrapped}", style)
+        yield from (line(f"{indent}{piece}", style) for piece in _pieces(part, width - len(indent)) or [""])
+
+
+def _pieces(text: str, width: int, indent: str = "") -> list[str]:
+    """Words longer than ``width`` stay whole: a path or an address must be copied in one piece."""
+    return textwrap.wrap(
+        text, max(width, len(indent) + 1), subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def clock(seconds: float) -> str:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from provision.errors import Interrupted, Locked
+from provision.errors import Interrupted, Locked, ProvisionError, Unreachable
 from provision.events import HostFinished, HostNotReached
-from provision.report.lines import Line, Style, clock, line
+from provision.report.lines import Line, Style, clock, line, text_of, wrapped
 
 Ending = HostFinished | HostNotReached
 
 _ALWAYS = ("ok", "changed", "failed", "unreachable")
 _WHERE_ANY = ("unknown", "skipped")
+_KEPT = ("ok", "changed", "trips")
+"""What is told of every run, on however narrow a screen."""
+
 _STYLES: dict[str, Style] = {
     "ok": "ok",
     "changed": "changed",
@@ -22,24 +25,39 @@ _STYLES: dict[str, Style] = {
 }
 
 
-def status(event: HostFinished) -> Style:
+def status(event: Ending) -> Style:
     """The colour of a host in the recap: its worst number's, as Ansible does it."""
+    if isinstance(event, HostNotReached):
+        return "dim"
     if event.error or event.failed or event.unreachable:
         return "failed"
     return "changed" if event.changed else "unknown" if event.unknown else "ok"
 
 
-def recap(endings: Sequence[Ending]) -> list[Line]:
-    """One line per host, its numbers aligned with those of the others, in the order given."""
+def outcome(event: Ending) -> str:
+    """How a host ended, in few words, while others are at work."""
+    if isinstance(event, HostNotReached):
+        return f"not reached: {event.reason}"
+    if isinstance(event.error, Unreachable):
+        return "unreachable"
+    return _word(event.error) or ("failed" if event.failed else f"done, {event.changed} changed")
+
+
+def recap(endings: Sequence[Ending], *, width: int | None = None) -> list[Line]:
+    """One line per host, its numbers aligned with those of the others, in the order given.
+
+    Where ``width`` columns do not hold that, what is 0 everywhere is left out; where that is not enough, the name of
+    each host gets a line of its own.
+    """
     names = max((len(event.host) for event in endings), default=0)
     finished = [event for event in endings if isinstance(event, HostFinished)]
-    optional = [name for name in _WHERE_ANY if any(getattr(event, name) for event in finished)]
-    columns = [*_ALWAYS, *optional, "trips"]
-    widths = {name: max((len(str(getattr(event, name))) for event in finished), default=0) for name in columns}
-    return [
-        _host(event, names, widths) if isinstance(event, HostFinished) else _not_reached(event, names)
-        for event in endings
-    ]
+    found = {name: [getattr(event, name) for event in finished] for name in (*_ALWAYS, *_WHERE_ANY, "trips")}
+    every = [name for name, numbers in found.items() if name not in _WHERE_ANY or any(numbers)]
+    for columns in (every, [name for name in every if name in _KEPT or any(found[name])]):
+        widths = {name: max(map(len, map(str, found[name])), default=0) for name in columns}
+        if width is None or all(len(text_of(_row(event, names, widths))) <= width for event in finished):
+            return [part for event in endings for part in wrapped(_row(event, names, widths), width, names + 3)]
+    return [part for event in endings for part in _stacked(event, every, width)]
 
 
 def addresses(endings: Sequence[Ending]) -> list[Line]:
@@ -68,18 +86,28 @@ def outlook(endings: Sequence[Ending], command: str) -> Line:
     return line(f"{known}{later}. `{command}` makes them.", "changed")
 
 
-def _host(event: HostFinished, names: int, widths: dict[str, int]) -> Line:
-    spans: list[tuple[str, Style]] = [(f"{event.host:<{names}}", status(event)), (" :", "")]
+def _row(event: Ending, names: int, widths: dict[str, int]) -> Line:
+    head: Line = ((f"{event.host:<{names}}", status(event)), (" : ", ""))
+    return (*head, *(_numbers(event, widths) if isinstance(event, HostFinished) else line(outcome(event))))
+
+
+def _stacked(event: Ending, columns: Sequence[str], width: int | None) -> Iterator[Line]:
+    """The name of a host, and its numbers below it."""
+    yield line(event.host, status(event))
+    body = _numbers(event, dict.fromkeys(columns, 0)) if isinstance(event, HostFinished) else line(outcome(event))
+    yield from wrapped((("    ", ""), *body), width, 4)
+
+
+def _numbers(event: HostFinished, widths: dict[str, int]) -> Line:
+    spans: list[tuple[str, Style]] = []
     for name, width in widths.items():
         number = getattr(event, name)
-        spans += [(" ", ""), (f"{name}={number}", _STYLES.get(name, "") if number else "")]
-        spans.append((" " * (width - len(str(number))), ""))
-    spans.append((f" {clock(event.seconds)}", "dim"))
-    word = "locked" if isinstance(event.error, Locked) else "stopped" if isinstance(event.error, Interrupted) else ""
-    if word:
-        spans.append((f" {word}", "failed"))
-    return tuple(spans)
+        spans.append((f"{name}={number}", _STYLES.get(name, "") if number else ""))
+        spans.append((" " * max(1, 1 + width - len(str(number))), ""))
+    spans.append((clock(event.seconds), "dim"))
+    word = _word(event.error)
+    return (*spans, (f" {word}" if word else "", "failed"))
 
 
-def _not_reached(event: HostNotReached, names: int) -> Line:
-    return ((f"{event.host:<{names}}", "dim"), (f" : not reached: {event.reason}", ""))
+def _word(error: ProvisionError | None) -> str:
+    return "locked" if isinstance(error, Locked) else "stopped" if isinstance(error, Interrupted) else ""

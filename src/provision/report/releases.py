@@ -9,7 +9,7 @@ from dataclasses import asdict
 
 from provision.errors import ProvisionError
 from provision.ops.releases import Deployed, Records
-from provision.report import wants_color
+from provision.report import wants_color, width_of
 from provision.report.blocks import host_block
 from provision.report.jsonl import error_fields
 from provision.report.lines import Line, Style, ansi, line
@@ -30,7 +30,7 @@ def print_releases(hosts: Sequence[str], records: Records, errors: Mapping[str, 
             sys.stdout.write(ansi(content, color=color) + "\n")
     sys.stdout.flush()
     for host, error in errors.items():
-        for content in host_block(host, error):
+        for content in host_block(host, error, width=width_of(sys.stderr)):
             sys.stderr.write(ansi(content, color=wants_color(sys.stderr)) + "\n")
 
 

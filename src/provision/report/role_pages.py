@@ -47,14 +47,15 @@ def _origin(docs: RoleDocs) -> str:
 
 
 def _variable(argument: Argument, default: Node | None, width: int | None) -> Iterator[Line]:
-    yield ((argument.name, "bold"), (f"  {_type(argument)}{_default(argument, default)}", "dim"))
+    yield ((argument.name, "bold"), (f"  {type_of(argument)}{_default(argument, default)}", "dim"))
     if argument.description:
         yield from prose(argument.description, indent="    ", width=width)
     for option in argument.options.values():
-        yield from prose(f"{option.name} ({_type(option)}): {option.description}", indent="      ", width=width)
+        yield from prose(f"{option.name} ({type_of(option)}): {option.description}", indent="      ", width=width)
 
 
-def _type(argument: Argument) -> str:
+def type_of(argument: Argument) -> str:
+    """The type of a variable, for readers."""
     if argument.choices:
         return " or ".join(map(str, argument.choices))
     if argument.type == "list" and argument.elements != "raw":

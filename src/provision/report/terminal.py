@@ -54,7 +54,8 @@ class Terminal:
             return
         self._drawn = now
         size = self._console.size
-        frame = self._tree.lines(now, size.width - 1, max(size.height - 2, 4))
+        # At Ctrl-C the terminal writes ^C behind the last line; if that wrapped, the tree would not go away whole.
+        frame = self._tree.lines(now, size.width - 3, max(size.height - 2, 4))
         if frame == self._frame:
             return
         self._frame = frame

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from provision.errors import Interrupted
 from provision.events import (
     Event,
     HandlerVerdict,
@@ -21,17 +22,10 @@ from provision.events import (
 from provision.report.blocks import host_block
 from provision.report.changes import changes
 from provision.report.differences import differences
-from provision.report.lines import Line, Style, clock, line, printable, prose, text_of
+from provision.report.headlines import INDENT, headline, together
+from provision.report.lines import Line, clock, line, printable, printable_lines, wrapped
+from provision.report.plans import Planned, plans
 from provision.report.recap import Ending, addresses, outlook, recap
-
-_WORDS: dict[str, tuple[str, Style]] = {
-    "ok": ("ok:", "ok"),
-    "change": ("change:", "changed"),
-    "changed": ("changed:", "changed"),
-    "unknown": ("unknown:", "unknown"),
-    "skip": ("skipped:", "unknown"),
-    "failed": ("failed:", "failed"),
-}
 
 
 @dataclass(frozen=True)
@@ -58,8 +52,10 @@ class Transcript:
         self._changed: dict[str, dict[str, list[str]]] = {}
         """Without streaming: role -> task -> hosts."""
         self._order: dict[str, Ending | None] = {}
-        self._planned: defaultdict[str, list[Line]] = defaultdict(list)
-        """Of a plan: its lines, kept until the host is done, so that those of two hosts do not mix."""
+        self._planned: defaultdict[str, list[Planned]] = defaultdict(list)
+        """Of a plan: what each host would change, kept to the end, where hosts that are alike are shown together."""
+        self._stopped: dict[tuple[str, str], list[str]] = {}
+        """How hosts were stopped by Ctrl-C -> those where it was so."""
         self._differences: dict[tuple[str, str, str], list[TaskVerdict]] = {}
         self._handlers: dict[tuple[str, str, str], HandlerVerdict] = {}
         self._acting: set[str] = set()
@@ -78,7 +74,7 @@ class Transcript:
             case HandlerVerdict():
                 return self._handler_verdict(event)
             case TaskStarted() if self._detail.verbose:
-                return [(("task:    ", "dim"), *_place(event.host, event.role, event.task))]
+                return self._wrapped(headline("task", event.host, event.role, event.task))
             case TaskOutput() if self._detail.verbose:
                 return self._output(event)
             case TaskFinished():
@@ -94,13 +90,20 @@ class Transcript:
         endings = [ending for ending in self._order.values() if ending]
         if not endings:
             return []
-        block = [*changes(self._changed, list(self._order), width=self._width), *recap(endings)]
-        if self._changed:
-            block.insert(-len(endings), line(""))
-        if self._detail.check:
-            return [*block, line(""), outlook(endings, self._detail.command)]
-        urls = addresses(endings)
-        return [*block, line(""), *urls] if urls else block
+        end = [outlook(endings, self._detail.command)] if self._detail.check else addresses(endings)
+        parts = (
+            self._stops(),
+            plans({host: self._planned[host] for host in self._order}, width=self._width),
+            changes(self._changed, list(self._order), width=self._width),
+            recap(endings, width=self._width),
+            (part for content in end for part in wrapped(content, self._width, 2)),
+        )
+        blocks = [block for part in parts if (block := list(part))]
+        return [content for block in blocks for content in (line(""), *block)][1:]
+
+    def _stops(self) -> Iterator[Line]:
+        for (message, hint), hosts in self._stopped.items():
+            yield from host_block(together(hosts), Interrupted(message, hint=hint), width=self._width)
 
     def _enter(self, event: Phase) -> None:
         if event.name in ("apply", "prove"):
@@ -112,22 +115,25 @@ class Transcript:
     def _task_verdict(self, event: TaskVerdict) -> Iterable[Line]:
         if event.verdict in ("change", "unknown"):
             if self._detail.check:
-                self._planned[event.host] += [_headline(event), *differences(event, diff=self._detail.diff)]
+                self._planned[event.host].append(self._entry(event))
             elif event.verdict == "change":
                 self._differences.setdefault((event.host, event.role, event.task), []).append(event)
             return ()
         if not self._detail.verbose or event.host in self._acting:
             return ()
         if self._detail.check:
-            self._planned[event.host].append(_headline(event))
+            self._planned[event.host].append(self._entry(event))
             return ()
-        return [_headline(event)]
+        return self._wrapped(headline(_word(event), event.host, event.role, event.task))
+
+    def _entry(self, event: TaskVerdict) -> Planned:
+        found = differences(event, diff=self._detail.diff, width=self._width)
+        return Planned(_word(event), event.role, event.task, differences=tuple(found))
 
     def _handler_verdict(self, event: HandlerVerdict) -> Iterable[Line]:
         self._handlers[event.host, event.role, event.handler] = event
         if self._detail.check:
-            place = _place(event.host, event.role, event.handler)
-            self._planned[event.host].append((("handler: ", "changed"), *place, (f"  {event.reason}", "dim")))
+            self._planned[event.host].append(Planned("handler", event.role, event.handler, event.reason))
         return ()
 
     def _output(self, event: TaskOutput) -> Iterator[Line]:
@@ -146,36 +152,34 @@ class Transcript:
         if not self._streaming:
             self._changed.setdefault(event.role, {}).setdefault(event.task, []).append(event.host)
             return
-        word: tuple[str, Style] = ("handler:", "changed") if key in self._handlers else _WORDS[event.status]
-        yield _labelled(word, event.host, event.role, event.task, (f"  {clock(event.seconds)}", "dim"))
+        word = "handler" if key in self._handlers else event.status
+        yield from self._wrapped(headline(word, *key, (f"  {clock(event.seconds)}", "dim")))
         if verdicts := self._differences.get(key):
             verdict = verdicts.pop(0)
             if self._detail.diff or self._detail.verbose:
-                yield from differences(verdict, diff=self._detail.diff)
+                yield from differences(verdict, diff=self._detail.diff, width=self._width)
 
     def _notice(self, event: Notice) -> Iterator[Line]:
         place = f"[{event.host}] " if event.host else ""
-        first, *rest = prose(f"notice:  {place}{event.text}", indent="", width=self._width)
-        yield (("notice:  ", "unknown"), (place, "bold"), (text_of(first)[9 + len(place) :], ""))
-        yield from (line(" " * 9 + text_of(part)) for part in rest)
+        first, *rest = printable_lines(event.text)
+        yield from self._wrapped((("notice:  ", "unknown"), (place, "bold"), (first, "")))
+        for text in rest:
+            yield from self._wrapped(line(" " * INDENT + text))
 
-    def _ended(self, event: HostFinished | HostNotReached) -> Iterator[Line]:
+    def _ended(self, event: HostFinished | HostNotReached) -> Iterable[Line]:
         self._order[event.host] = event
-        yield from self._planned.pop(event.host, ())
-        if isinstance(event, HostFinished) and event.error:
-            yield from host_block(event.host, event.error, width=self._width)
+        error = event.error if isinstance(event, HostFinished) else None
+        if isinstance(error, Interrupted):
+            self._stopped.setdefault((error.message, error.hint), []).append(event.host)
+            return ()
+        return host_block(event.host, error, width=self._width) if error else ()
+
+    def _wrapped(self, content: Line) -> Iterator[Line]:
+        return wrapped(content, self._width, INDENT)
 
 
-def _place(host: str, role: str, task: str) -> Line:
-    return ((f"[{host}]", "bold"), (f" {role} : " if role else " ", "dim"), (printable(task), ""))
-
-
-def _labelled(word: tuple[str, Style], host: str, role: str, task: str, *rest: tuple[str, Style]) -> Line:
-    return ((f"{word[0]:<8} ", word[1]), *_place(host, role, task), *rest)
-
-
-def _headline(event: TaskVerdict) -> Line:
-    return _labelled(_WORDS[event.verdict], event.host, event.role, event.task)
+def _word(event: TaskVerdict) -> str:
+    return "skipped" if event.verdict == "skip" else event.verdict
 
 
 def _output_line(host: str, text: str) -> Line:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from rich.cells import cell_len, set_cell_size
 
+from provision.events import HostFinished
 from provision.report.board import Board, Done, Host, Role
 from provision.report.lines import Line, Style, clock, line, printable, ticking
-from provision.report.recap import recap
+from provision.report.recap import Ending, outcome, status
 
 MAX_WIDTH = 100
 """Columns used of a wide terminal: a time at the far end of 200 columns cannot be matched with its task."""
@@ -60,13 +61,11 @@ class Tree:
         width = min(width, MAX_WIDTH)
         hosts = self._board.hosts.values()
         depth = _depth(list(hosts), height)
-        ended = [host.ended for host in hosts if host.ended]
-        recaps = dict(zip((event.host for event in ended), recap(ended), strict=True))
         names = max(map(len, self._board.hosts), default=0)
         drawn: list[Line] = []
         for host in hosts:
             if host.ended:
-                drawn.append(self._fit(recaps[host.name], "", width))
+                drawn.append(self._ended(host.ended, width))
             elif depth:
                 drawn.extend(self._host(host, now, width, depth))
             else:
@@ -82,6 +81,10 @@ class Tree:
         done = sum(host.ended is not None for host in hidden)
         text = f"{self._glyphs.more} {len(hidden)} more hosts, {done} of them done"
         return [*shown, self._fit(line(text, "dim"), "", width)]
+
+    def _ended(self, event: Ending, width: int) -> Line:
+        head: Line = ((event.host, "bold"), ("  ", ""), (outcome(event), status(event)))
+        return self._fit(head, clock(event.seconds) if isinstance(event, HostFinished) else "", width)
 
     def _compact(self, host: Host, names: int, now: float, width: int) -> Line:
         running = host.running
