@@ -22,6 +22,10 @@ _ELSEWHERE = {
     "ansible.posix.authorized_key": "authorized_key",
     "ansible.posix.sysctl": "sysctl",
     "community.general.timezone": "timezone",
+    "community.postgresql.postgresql_db": "postgresql_db",
+    "community.postgresql.postgresql_ext": "postgresql_ext",
+    "community.postgresql.postgresql_pg_hba": "postgresql_pg_hba",
+    "community.postgresql.postgresql_user": "postgresql_user",
 }
 """Modules that Ansible has in collections of their own."""
 

@@ -27,12 +27,17 @@ from provision.yamlfile import Node, load
 TABLES = Path(__file__).parent / "cases"
 ANSIBLE = Path(str(distribution("ansible-core").locate_file("ansible")))
 MODULES, FRAGMENTS = ANSIBLE / "modules", ANSIBLE / "plugins" / "doc_fragments"
+LOGIN_PORT = ("login_port", "port")
 OF_COLLECTIONS = {
     "authorized_key": {"user", "key", "path", "manage_dir", "state", "key_options", "exclusive", "comment", "follow"},
+    "postgresql_db": {"name", "db", "owner", "encoding", "template", "lc_collate", "lc_ctype", "state", *LOGIN_PORT},
+    "postgresql_ext": {"name", "ext", "db", "login_db", "schema", "cascade", "version", "state", *LOGIN_PORT},
+    "postgresql_pg_hba": {"dest", "contype", "databases", "users", "address", "source", "src", "method", "state"},
+    "postgresql_user": {"name", "user", "password", "role_attr_flags", "conn_limit", "expires", "state", *LOGIN_PORT},
     "sysctl": {"name", "key", "value", "val", "state", "ignoreerrors", "reload", "sysctl_file", "sysctl_set"},
     "timezone": {"name", "hwclock"},
 }
-"""The options of modules that ansible-core lacks: of ansible.posix and of community.general."""
+"""The options of modules that ansible-core lacks: of ansible.posix, community.general, community.postgresql."""
 OURS = {"systemd_unit": {"name", "dropin", "src", "content", "state"}}
 ARMORED = b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n"
 

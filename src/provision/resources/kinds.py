@@ -47,6 +47,10 @@ KINDS = Kinds(
         "hostname": "hostname.Hostname",
         "lineinfile": "lineinfile.LineInFile",
         "package": "package.Package",
+        "postgresql_db": "postgresql_db.PostgresqlDb",
+        "postgresql_ext": "postgresql_ext.PostgresqlExt",
+        "postgresql_pg_hba": "postgresql_pg_hba.PostgresqlPgHba",
+        "postgresql_user": "postgresql_user.PostgresqlUser",
         "release": "release.Release",
         "removal": "removal.Removal",
         "service": "service.Service",
@@ -61,6 +65,7 @@ KINDS = Kinds(
         "unarchive": "unarchive.Unarchive",
         "uri": "uri.Uri",
         "user": "user.User",
+        "uv_python": "uv_python.UvPython",
         "wait_for": "wait_for.WaitFor",
     }
 )
