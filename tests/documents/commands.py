@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterator
 
 import click
@@ -11,13 +12,12 @@ from tests.documents.markdown import code, prose, table
 from provision.cli import main
 
 ARGUMENTS = {
-    "inventory": "a YAML inventory, or a folder of them",
-    "path": "the same",
-    "host": "a host of the inventory, or of a lab",
-    "command": "a program and its arguments, or a line for the shell",
-    "variable": "the name of a variable",
-    "words": "the name of a role, with or without an inventory before it",
-    "shell": "",
+    "INVENTORY": "a YAML inventory, or a folder of them",
+    "HOST": "the name of a host",
+    "COMMAND": "a program and its arguments, or a line for the shell",
+    "VAR": "the name of a variable",
+    "[INVENTORY] ROLE": "the name of a role, with or without an inventory before it",
+    "{bash|zsh|fish}": "the shell that is to complete",
 }
 """click has no words for arguments; one that is missing here is an error."""
 
@@ -61,7 +61,8 @@ def _summary(context: click.Context) -> str:
 
 def _section(context: click.Context) -> str:
     pieces = " ".join(context.command.collect_usage_pieces(context))
-    parts = [f"## {context.command_path}", f"```text\n{context.command_path} {pieces}\n```", *_help(context.command.help or "")]
+    usage = f"```text\n{context.command_path} {pieces}\n```"
+    parts = [f"## {context.command_path}", usage, *_help(context.command.help or "")]
     if rows := [row for parameter in context.command.get_params(context) if (row := _row(parameter, context))]:
         parts.append(table(("Argument or option", "Default", "Meaning"), rows))
     return "\n\n".join(parts)
@@ -72,7 +73,7 @@ def _help(text: str) -> Iterator[str]:
     for paragraph in inspect.cleandoc(text).split("\n\n"):
         if not paragraph.startswith("\b\n"):
             yield prose(paragraph)
-        elif paragraph.startswith("\bExit codes") or "Exit codes" in paragraph:
+        elif paragraph.startswith("\b\nExit codes"):
             yield prose(paragraph.removeprefix("\b\n"))
         else:
             lines = paragraph.removeprefix("\b\n")
@@ -81,12 +82,10 @@ def _help(text: str) -> Iterator[str]:
 
 
 def _row(parameter: click.Parameter, context: click.Context) -> list[str] | None:
-    default = _default(parameter, context)
+    default = _default(parameter)
     if isinstance(parameter, click.Argument):
-        assert parameter.name is not None
-        name = parameter.metavar or parameter.make_metavar(context).strip("[].")
-        name = name.removesuffix("]...")
-        return [f"`{name}`", default or ("required" if parameter.required else ""), ARGUMENTS[parameter.name]]
+        name = re.sub(r"^\[(\w+)](\.\.\.)?$", r"\1", parameter.metavar or parameter.make_metavar(context))
+        return [f"`{name}`", default or ("required" if parameter.required else ""), ARGUMENTS[name]]
     assert isinstance(parameter, click.Option)
     if "--help" in parameter.opts:
         return None
@@ -95,8 +94,7 @@ def _row(parameter: click.Parameter, context: click.Context) -> list[str] | None
     return [code([*names[:-1], names[-1] + value]), default, parameter.help or ""]
 
 
-def _default(parameter: click.Parameter, context: click.Context) -> str:
+def _default(parameter: click.Parameter) -> str:
     value = parameter.to_info_dict()["default"]
-    if parameter.required or parameter.multiple or value in (None, False, "", ()):
-        return ""
-    return f"`{value}`"
+    flag = isinstance(parameter, click.Option) and parameter.is_flag
+    return "" if flag or parameter.required or parameter.multiple or value in (None, "") else f"`{value}`"
