@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import posixpath
 import stat
 import tarfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from provision.content import Content
 from provision.errors import ConfigError
 
 
@@ -41,13 +43,23 @@ def describe(root: Path, name: str) -> SourceFile:
         raise _unreadable(path, error) from error
 
 
+def described(place: Path, name: str, data: bytes, mode: int, link: str = "") -> SourceFile:
+    """The file ``name`` of a folder ``place`` that lies in no file system. Raises ConfigError as :func:`describe`."""
+    if not link:
+        return SourceFile(name, 0o755 if mode & stat.S_IXUSR else 0o644, hashlib.sha256(data).hexdigest())
+    target = posixpath.normpath(posixpath.join(posixpath.dirname(name), link))
+    if os.path.isabs(link) or target == ".." or target.startswith("../"):
+        raise _foreign_link(place / name, link)
+    return SourceFile(name, 0o777, hashlib.sha256(link.encode()).hexdigest(), link)
+
+
 def digest(files: Iterable[SourceFile]) -> str:
     """SHA-256, in hex, of the names, modes and bytes of ``files``; not of the tar, whose bytes Python may change."""
     lines = (f"{'link' if file.link else 'file'} {file.mode:04o} {file.sha256} {file.name}\0" for file in files)
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def tar(root: Path, files: Iterable[SourceFile]) -> bytes:
+def tar(content: Content, files: Iterable[SourceFile]) -> bytes:
     """An uncompressed tar of ``files``, owned by root and dated 1970. Raises ConfigError if one has changed since."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as archive:
@@ -58,7 +70,7 @@ def tar(root: Path, files: Iterable[SourceFile]) -> bytes:
                 entry.type, entry.linkname = tarfile.SYMTYPE, file.link
                 archive.addfile(entry)
             else:
-                data = _read_again(root, file)
+                data = _read_again(content, file)
                 entry.size = len(data)
                 archive.addfile(entry, io.BytesIO(data))
     return buffer.getvalue()
@@ -68,17 +80,21 @@ def _describe_link(root: Path, name: str) -> SourceFile:
     path = root / name
     target = os.readlink(path)
     if os.path.isabs(target) or not Path(os.path.realpath(path)).is_relative_to(root):
-        raise ConfigError(
-            f"{path} is a symbolic link to {target}, which the host will not have",
-            hint="make it a relative link to a file of the app, or leave it out with .gitignore",
-        )
+        raise _foreign_link(path, target)
     return SourceFile(name, 0o777, hashlib.sha256(os.fsencode(target)).hexdigest(), target)
 
 
-def _read_again(root: Path, file: SourceFile) -> bytes:
-    path = root / file.name
+def _foreign_link(path: Path, target: str) -> ConfigError:
+    return ConfigError(
+        f"{path} is a symbolic link to {target}, which the host will not have",
+        hint="make it a relative link to a file of the app, or leave it out with .gitignore",
+    )
+
+
+def _read_again(content: Content, file: SourceFile) -> bytes:
+    path = content.place / file.name
     try:
-        data = path.read_bytes()
+        data = content.load(file.name)
     except OSError as error:
         raise _unreadable(path, error) from error
     if hashlib.sha256(data).hexdigest() != file.sha256:

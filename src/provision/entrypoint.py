@@ -10,7 +10,9 @@ import ast
 import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
+
+from provision.content import Content
 
 DEFAULT_FILES = ("main.py", "app.py", "api.py", "app/main.py", "app/app.py", "app/api.py")
 
@@ -34,37 +36,37 @@ class Candidate:
     source: str
 
 
-def discover(root: Path, files: Collection[str]) -> Entrypoint | None:
-    """What `fastapi run` without arguments would start in ``root``; None if it would not find an app."""
-    name = next((name for name in DEFAULT_FILES if name in files), None)
+def discover(content: Content) -> Entrypoint | None:
+    """What `fastapi run` without arguments would start in the folder; None if it would not find an app."""
+    name = next((name for name in DEFAULT_FILES if name in content), None)
     if name is None:
         return None
-    variable = _variable(root / name)
-    return _entrypoint(name, variable, files) if variable else None
+    variable = _variable(content.read(name))
+    return _entrypoint(name, variable, content) if variable else None
 
 
-def candidates(root: Path, files: Collection[str]) -> list[Candidate]:
+def candidates(content: Content) -> list[Candidate]:
     """Places that may be the app, the likeliest first: start commands of Procfile and Dockerfile, then the source."""
-    found = [*_commands(root, files), *_instances(root, files)]
+    found = [*_commands(content), *_instances(content)]
     return list({candidate.entrypoint: candidate for candidate in reversed(found)}.values())[::-1]
 
 
-def _entrypoint(name: str, variable: str, files: Collection[str]) -> Entrypoint:
+def _entrypoint(name: str, variable: str, content: Content) -> Entrypoint:
     path = PurePosixPath(name)
     parts = [path.stem] if path.stem != "__init__" else []
     folder = path.parent
-    while folder.parts and f"{folder}/__init__.py" in files:
+    while folder.parts and f"{folder}/__init__.py" in content:
         parts.insert(0, folder.name)
         folder = folder.parent
     return Entrypoint(f"{'.'.join(parts)}:{variable}", "" if folder == PurePosixPath() else str(folder))
 
 
-def _variable(path: Path) -> str | None:
+def _variable(source: bytes) -> str | None:
     """The module's variable that `fastapi run` takes: ``app``, ``api``, or any other FastAPI instance.
 
     A value that only running could tell (``app = create_app()``, ``from .core import app``) is believed.
     """
-    statements = list(_statements(_parse(path).body))
+    statements = list(_statements(_parse(source).body))
     made = _instances_of(statements)
     bound = {name for statement in statements for name in _believable(statement)}
     for name in ("app", "api"):
@@ -73,10 +75,10 @@ def _variable(path: Path) -> str | None:
     return next(iter(sorted(made)), "api" if "api" in bound else None)
 
 
-def _parse(path: Path) -> ast.Module:
+def _parse(source: bytes) -> ast.Module:
     try:
-        return ast.parse(path.read_bytes())
-    except (OSError, SyntaxError, ValueError):
+        return ast.parse(source)
+    except (SyntaxError, ValueError):
         return ast.Module([], [])
 
 
@@ -124,25 +126,25 @@ def _believable(statement: ast.stmt) -> set[str]:
     return set() if other else set(names)
 
 
-def _instances(root: Path, files: Collection[str]) -> Iterator[Candidate]:
+def _instances(content: Content) -> Iterator[Candidate]:
     """Every module-level FastAPI instance outside the tests, those nearest to the root first."""
-    for name in sorted(files, key=lambda name: (name.count("/"), name)):
+    for name in sorted(content.names, key=lambda name: (name.count("/"), name)):
         path = PurePosixPath(name)
         if path.suffix != ".py" or "tests" in path.parts or path.name.startswith(("test_", "conftest")):
             continue
-        for variable in sorted(_instances_of(list(_statements(_parse(root / name).body)))):
-            yield Candidate(_entrypoint(name, variable, files), name)
+        for variable in sorted(_instances_of(list(_statements(_parse(content.read(name)).body)))):
+            yield Candidate(_entrypoint(name, variable, content), name)
 
 
-def _commands(root: Path, files: Collection[str]) -> Iterator[Candidate]:
+def _commands(content: Content) -> Iterator[Candidate]:
     """The apps that Procfile's ``web:`` and the last CMD or ENTRYPOINT of Dockerfile start."""
     for name, pattern in (("Procfile", r"^web:(.*)"), ("Dockerfile", r"^(?:CMD|ENTRYPOINT)\b(.*)")):
-        if name not in files:
+        if name not in content:
             continue
-        text = (root / name).read_text("utf-8", errors="replace").replace("\\\n", " ")
+        text = content.text(name).replace("\\\n", " ")
         for command in re.findall(pattern, text, re.MULTILINE | re.IGNORECASE)[-1:]:
             for target in _IMPORT_STRING.findall(command):
                 yield Candidate(Entrypoint(target), name)
             for path in _PYTHON_FILE.findall(command):
-                if path in files and (variable := _variable(root / path)):
-                    yield Candidate(_entrypoint(path, variable, files), name)
+                if path in content and (variable := _variable(content.read(path))):
+                    yield Candidate(_entrypoint(path, variable, content), name)

@@ -186,7 +186,7 @@ def _app_notes(targets: Targets) -> list[str]:
             continue
         scope = targets.scope(host, roles)
         try:
-            tree = targets.app(scope.node("app_source").text)
+            tree = targets.app(scope.node("app_tree").plain())
             notes |= dict.fromkeys(tree.notes(scope.node("app_env").plain() or {}))
         except (ConfigError, FactsNeeded):
             continue  # found before, or known on the host only

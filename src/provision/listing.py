@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-import subprocess
 from collections.abc import Collection, Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 import yaml
 
+from provision.content import Content, folder_content
 from provision.errors import ConfigError
+from provision.git import complaint, git
 
 LEFT_OUT = (
     *(".git", ".hg", ".svn", ".venv", "venv", "node_modules", "__pycache__", "*.pyc", ".DS_Store"),
@@ -32,29 +33,43 @@ def list_files(root: Path, include: Sequence[str] = ()) -> list[str]:
     """The app's files below ``root``, sorted, as names relative to it with ``/``.
 
     In a git work tree these are the tracked and the new files, not the ignored ones; elsewhere all but LEFT_OUT.
-    Inventories, and ``group_vars`` and ``host_vars`` beside them, stay on the controller, since they may hold secrets
-    and a change of a setting is no change of the app. Globs in ``include`` add what these rules leave out.
-    A ``.env`` is never listed. Raises ConfigError.
+    Globs in ``include`` add what these rules leave out. Raises ConfigError.
     """
+    return sorted({*shipped(folder_content(root, own_files(root))), *included(root, include)})
+
+
+def own_files(root: Path) -> frozenset[str]:
+    """What git takes for the app's in ``root``, or all but LEFT_OUT where there is no git. Raises ConfigError."""
     tracked = _git_files(root)
-    names = set(_folder_files(root) if tracked is None else tracked)
-    names -= _inventory_files(root, names)
-    for pattern in include:
-        names.update(_included(root, pattern))
-    return sorted(name for name in names if not _is_env_file(name))
+    return frozenset(_folder_files(root) if tracked is None else tracked)
 
 
-def env_keys(root: Path) -> tuple[str, ...]:
-    """The names, never the values, of the variables in the ``.env`` of ``root``, in its order."""
+def shipped(content: Content) -> frozenset[str]:
+    """The names without what stays on the controller, since it may hold secrets or is no part of the app.
+
+    These are ``.env`` files, tracked or not; inventories; and ``group_vars`` and ``host_vars`` beside them.
+    """
+    return frozenset(name for name in content.names - _inventory_files(content) if not is_env_file(name))
+
+
+def included(root: Path, patterns: Sequence[str]) -> frozenset[str]:
+    """The files below ``root`` that the globs ``patterns`` match, but no ``.env``. Raises ConfigError for none."""
+    found = (name for pattern in patterns for name in _included(root, pattern))
+    return frozenset(name for name in found if not is_env_file(name))
+
+
+def env_keys(path: Path) -> tuple[str, ...]:
+    """The names, never the values, of the variables in the ``.env`` file ``path``, in its order."""
     try:
-        text = (root / ".env").read_text("utf-8", errors="replace")
+        text = path.read_text("utf-8", errors="replace")
     except OSError:
         return ()
     # The values are matched as well: a line of a quoted private key can look like another name.
     return tuple(dict.fromkeys(found[1] for found in _ENV_KEY.finditer(text)))
 
 
-def _is_env_file(name: str) -> bool:
+def is_env_file(name: str) -> bool:
+    """Is it a ``.env``, or one of its kind for some stage? Examples of one are not."""
     base = posixpath.basename(name)
     return base == ".env" or (base.startswith(".env.") and not base.endswith(_ENV_PATTERNS))
 
@@ -63,36 +78,34 @@ def _git_files(root: Path) -> list[str] | None:
     """What git lists below ``root``; None where ``root`` is in no work tree, or is itself ignored by one."""
     patterns = [f"--exclude={pattern}" for pattern in LEFT_OUT]
     try:
-        answer = _git(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard", *patterns)
+        answer = git(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard", *patterns)
     except FileNotFoundError:
         if any((folder / ".git").exists() for folder in (root, *root.parents)):
             raise ConfigError(f"{root} is in a git repository, but git is not installed here") from None
         return None
-    complaint = answer.stderr.decode(errors="replace").strip()
-    if "not a git repository" in complaint:
+    said = complaint(answer)
+    if "not a git repository" in said:
         return None
     if answer.returncode != 0:
         # Going on without git would ship what .gitignore keeps back.
-        raise ConfigError(f"git cannot list the files of {root}: {complaint}")
+        raise ConfigError(f"git cannot list the files of {root}: {said}")
     names = [os.fsdecode(name) for name in answer.stdout.split(b"\0") if name]
     # At the top of a work tree, `check-ignore .` says yes to a .gitignore of `*`, which is no reason to ship all.
-    below_top = _git(root, "rev-parse", "--show-prefix").stdout.strip()
-    if not names and below_top and _git(root.parent, "check-ignore", "--quiet", root.name).returncode == 0:
+    below_top = git(root, "rev-parse", "--show-prefix").stdout.strip()
+    if not names and below_top and git(root.parent, "check-ignore", "--quiet", root.name).returncode == 0:
         return None
     for name in names:
         if (root / name).is_dir() and not (root / name).is_symlink():
-            raise ConfigError(
-                f"{root / name} is a git submodule or a repository of its own, which is not shipped",
-                hint="install it as a dependency, or copy its files into the app's repository",
-            )
+            raise submodule(root / name)
     return [name for name in names if os.path.lexists(root / name)]
 
 
-def _git(root: Path, *words: str) -> subprocess.CompletedProcess[bytes]:
-    # A git hook that calls us has set these for its own repository.
-    foreign = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"}
-    environment = {name: value for name, value in os.environ.items() if name not in foreign} | {"LC_ALL": "C"}
-    return subprocess.run(["git", "-C", str(root), *words], env=environment, capture_output=True, check=False)
+def submodule(name: str | Path) -> ConfigError:
+    """Why a repository inside the app's is refused."""
+    return ConfigError(
+        f"{name} is a git submodule or a repository of its own, which is not shipped",
+        hint="install it as a dependency, or copy its files into the app's repository",
+    )
 
 
 def _folder_files(root: Path, left_out: Collection[str] = LEFT_OUT) -> Iterator[str]:
@@ -133,8 +146,9 @@ def _included(root: Path, pattern: str) -> Iterator[str]:
             yield path.relative_to(root).as_posix()
 
 
-def _inventory_files(root: Path, names: Collection[str]) -> set[str]:
-    inventories = {name for name in names if name.endswith((".yml", ".yaml")) and _is_inventory(root / name)}
+def _inventory_files(content: Content) -> set[str]:
+    names = content.names
+    inventories = {name for name in names if name.endswith((".yml", ".yaml")) and _is_inventory(content.read(name))}
     beside = tuple(
         posixpath.join(posixpath.dirname(name), folder, "")
         for name in inventories
@@ -143,14 +157,14 @@ def _inventory_files(root: Path, names: Collection[str]) -> set[str]:
     return inventories | {name for name in names if name.startswith(beside)}
 
 
-def _is_inventory(path: Path) -> bool:
+def _is_inventory(data: bytes) -> bool:
     """Is it a mapping of groups, each with nothing but hosts, children and vars? Tags such as !vault are no matter."""
     try:
-        text = path.read_text("utf-8")
+        text = data.decode()
         if "hosts:" not in text and "children:" not in text:
             return False
         top = yaml.compose(text, Loader=yaml.CSafeLoader)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+    except (UnicodeDecodeError, yaml.YAMLError):
         return False
     if not isinstance(top, yaml.MappingNode):
         return False

@@ -39,10 +39,13 @@ class RoleFiles:
         file = self._find(path, "templates")
         return self._reading(path, lambda: Rendered(str(file), self.templates.render_file(file, self.scope)))
 
-    def tree(self, path: Node) -> SourceTree:
-        """The app in a folder, packed once for all hosts of the run. Raises ConfigError."""
+    def tree(self, source: Node) -> SourceTree:
+        """The app that a path or an ``app_tree`` names, packed once for all hosts of the run. Raises ConfigError."""
+        fields = source.value if isinstance(source.value, dict) else {}
+        path = fields.get("path", source)
+        wanted = source.plain() if fields else coerce.text(source, "the folder of an app")
         try:
-            return self.sources.tree(coerce.text(path, "the folder of an app"))
+            return self.sources.tree(wanted)
         except ConfigError as error:
             raise ConfigError(error.message, position=error.position or path.position, hint=error.hint) from error
 

@@ -21,7 +21,7 @@ from provision.resources.base import LocalFile, Rendered, Resource, partial
 from provision.resources.fields import Expression, Mode
 from provision.scope import as_written
 from provision.source import SourceTree
-from provision.templating import OMIT
+from provision.templating import OMIT, written_at
 from provision.yamlfile import Node
 
 _TYPE_NAMES = {
@@ -159,7 +159,7 @@ class Module:
             place = rendered[field].position if field else position
             raise ConfigError(self._refusal(str(error), given.get(field)), position=place) from error
         except ConfigError as error:  # of what lies in the folder that src names
-            error.position = error.position or (rendered["src"].position if "src" in rendered else position)
+            error.position = error.position or (written_at(rendered["src"]) if "src" in rendered else position)
             raise
 
     def has_secret(self, given: Mapping[str, Node]) -> bool:

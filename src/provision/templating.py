@@ -208,14 +208,20 @@ class Templates:
             raise
         except ConfigError as error:
             if error.position is None:  # a filter knows a value, not where it was written
-                written = (scope.node(name).position for name in compiled.uses if scope.is_variable(name))
-                error.position = next(written, node.position)
+                places = (written_at(scope.node(name)) for name in compiled.uses if scope.is_variable(name))
+                error.position = next(places, node.position)
             raise
         except MissingName as error:
             line = template_errors.line_of(error, template)
             raise template_errors.undefined(error, node, scope, line) from error
         except Exception as error:  # a user's expression can raise whatever Python can
             raise template_errors.failed(error, node, template_errors.line_of(error, template)) from error
+
+
+def written_at(node: Node) -> Position:
+    """Where a value was written; of a mapping that is made of other variables, the first of them."""
+    first = next(iter(node.value.values()), node) if isinstance(node.value, dict) else node
+    return first.position
 
 
 def _templated(text: str) -> bool:

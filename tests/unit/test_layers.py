@@ -26,7 +26,8 @@ LAYERS = (
     ("resources",),
     ("tasks", "schema", "argument_specs", "refusals"),
     ("inventory", "templating", "template_errors", "scope", "filters", "coerce", "secrets", "options"),
-    ("source", "archive", "listing", "project", "entrypoint", "environment"),
+    ("source", "archive", "commit", "wheel", "listing", "project", "dependencies", "entrypoint", "environment"),
+    ("content", "git", "pyproject", "poetry_lock", "poetry_versions", "python_versions"),
     ("transport",),
     # The words that the engine, the kinds and the templates share; they import no other part.
     ("resources.base", "resources.task", "resources.fields", "events", "yamlfile", "yaml_errors", "nearest", "batches"),

@@ -18,6 +18,7 @@ PROGRAMS = {
     "release": ("state.sh", "release.sh"),
     "remove": ("state.sh", "remove.sh"),
     "build": ("state.sh", "build.sh"),
+    "python": ("python.sh",),
     "deploy": ("state.sh", "slots.sh", "write.sh", "restart.sh", "explain.sh", "finish.sh", "deploy.sh"),
 }
 CHECKERS = {
@@ -31,7 +32,7 @@ FOLDER = Path(str(program.__code__.co_filename)).parent
 @pytest.mark.parametrize("checker", CHECKERS)
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_programs_are_posix_sh(name: str, checker: str) -> None:
-    text = "set -eu\n" + program(*PROGRAMS[name], NAME="notes")
+    text = "set -eu\n" + program(*PROGRAMS[name])
     result = subprocess.run(CHECKERS[checker], input=text, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stdout + result.stderr) == (0, "")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from provision.content import folder_content
 from provision.errors import ConfigError, Position
 from provision.project import Project, read_project
 
@@ -15,7 +16,7 @@ def project(root: Path, files: Mapping[str, str]) -> Project:
     for name, text in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
-    return read_project(root, frozenset(files))
+    return read_project(folder_content(root, frozenset(files)))
 
 
 @pytest.mark.parametrize(
@@ -46,69 +47,23 @@ def test_no_name_can_be_made(tmp_path: Path) -> None:
     assert "app_name" in caught.value.hint
 
 
-LISTED = '[project]\nname = "x"\ndependencies = ["fastapi"]\n'
 BARE = '[project]\nname = "x"\n'
-DYNAMIC = '[project]\nname = "x"\ndynamic = ["dependencies"]\n'
-TOOLS_ONLY = "[tool.ruff]\nline-length = 100\n"
 
 
 @pytest.mark.parametrize(
-    ("files", "source"),
+    ("files", "folder", "name"),
     [
-        ({"pyproject.toml": LISTED, "uv.lock": ""}, "uv-lock"),
-        ({"pyproject.toml": LISTED, "uv.lock": "", "poetry.lock": "", "requirements.txt": ""}, "uv-lock"),
-        ({"pyproject.toml": LISTED}, "pyproject"),
-        ({"pyproject.toml": LISTED, "requirements.txt": ""}, "pyproject"),
-        ({"pyproject.toml": BARE, "requirements.txt": ""}, "requirements"),
-        ({"pyproject.toml": TOOLS_ONLY, "requirements.txt": ""}, "requirements"),
-        ({"pyproject.toml": DYNAMIC, "requirements.txt": ""}, "requirements"),
-        ({"pyproject.toml": DYNAMIC}, "pyproject"),
-        ({"requirements.txt": ""}, "requirements"),
-        ({"requirements.txt": "", "uv.lock": ""}, "requirements"),
-        ({"pyproject.toml": LISTED, "poetry.lock": "", "requirements.txt": ""}, "requirements"),
+        ({"backend/pyproject.toml": BARE, "pyproject.toml": BARE.replace("x", "y")}, "backend", "x"),
+        ({"backend/main.py": "", "pyproject.toml": BARE.replace("x", "y")}, "backend", "y"),
+        ({"backend/main.py": ""}, "backend", "shop"),
+        ({"pyproject.toml": '[tool.poetry]\nname = "z"\n'}, "", "z"),
     ],
 )
-def test_dependency_source(tmp_path: Path, files: Mapping[str, str], source: str) -> None:
-    assert project(tmp_path, files).dependency_source == source
-
-
-@pytest.mark.parametrize("files", [{"pyproject.toml": BARE}, {"pyproject.toml": TOOLS_ONLY}, {"main.py": ""}])
-def test_nothing_says_what_to_install(tmp_path: Path, files: Mapping[str, str]) -> None:
-    with pytest.raises(ConfigError, match="says what to install") as caught:
-        assert project(tmp_path, files).dependency_source
-    assert "uv.lock, pyproject.toml with [project] dependencies, and requirements.txt" in caught.value.hint
-
-
-@pytest.mark.parametrize("pyproject", [LISTED, "[tool.poetry]\n"])
-def test_a_poetry_lock_alone_is_refused(tmp_path: Path, pyproject: str) -> None:
-    with pytest.raises(ConfigError, match=r"poetry\.lock is not supported yet") as caught:
-        assert project(tmp_path, {"pyproject.toml": pyproject, "poetry.lock": ""}).dependency_source
-    assert "poetry export" in caught.value.hint
-
-
-def test_requires_python_and_the_pin(tmp_path: Path) -> None:
-    files = {
-        "pyproject.toml": '[project]\nname = "x"\nrequires-python = ">=3.12,<4"\n',
-        ".python-version": "#\n3.12.4\n",
-    }
-    found = project(tmp_path, files)
-    assert (found.requires_python, found.pinned_python) == (">=3.12,<4", "3.12.4")
-    silent = project(tmp_path, {"main.py": ""})
-    assert (silent.requires_python, silent.pinned_python) == ("", "")
-
-
-@pytest.mark.parametrize("versions", [">=3.8, !=3.9.7", "~=3.11", "==3.12.*", ">3.10,<3.14.0a1", "===3.12.1"])
-def test_versions_that_requires_python_may_name(tmp_path: Path, versions: str) -> None:
-    found = project(tmp_path, {"pyproject.toml": f'[project]\nrequires-python = "{versions}"\n'})
-    assert found.requires_python == versions
-
-
-@pytest.mark.parametrize("versions", ["3.11 or later", "^3.11", "3.11", ">=", ">=3.11;<4"])
-def test_versions_that_it_may_not(tmp_path: Path, versions: str) -> None:
-    found = project(tmp_path, {"pyproject.toml": f'[project]\nname = "x"\nrequires-python = "{versions}"\n'})
-    with pytest.raises(ConfigError, match="is not a list of versions such as") as caught:
-        assert found.requires_python
-    assert caught.value.position == Position(tmp_path / "pyproject.toml", 3, 1)
+def test_an_app_in_a_sub_folder_is_called_as_the_whole(
+    tmp_path: Path, files: Mapping[str, str], folder: str, name: str
+) -> None:
+    content = project(tmp_path / "shop", files).content
+    assert read_project(content, folder, "shop").name == name
 
 
 def test_broken_toml_is_shown_where_it_breaks(tmp_path: Path) -> None:
@@ -136,7 +91,7 @@ def test_a_wrong_type_is_named(tmp_path: Path, text: str, complaint: str) -> Non
 def test_a_pyproject_that_is_not_utf8(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_bytes(b'[project]\nname = "caf\xe9"\n')
     with pytest.raises(ConfigError, match="is not UTF-8"):
-        read_project(tmp_path, {"pyproject.toml"})
+        read_project(folder_content(tmp_path, frozenset({"pyproject.toml"})))
 
 
 @pytest.mark.parametrize(

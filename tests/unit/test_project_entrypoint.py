@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from provision.content import folder_content
 from provision.entrypoint import Candidate, Entrypoint
 from provision.errors import ConfigError
 from provision.project import Project, read_project
@@ -60,7 +61,7 @@ def project(root: Path, files: Mapping[str, str]) -> Project:
     for name, text in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
-    return read_project(root, frozenset(files))
+    return read_project(folder_content(root, frozenset(files)))
 
 
 @pytest.mark.parametrize("case", FOUND)

@@ -10,8 +10,9 @@ from typing import Any, ClassVar, Literal
 import pytest
 
 from provision import argument_specs
+from provision.content import folder_content
 from provision.errors import ConfigError
-from provision.project import Project
+from provision.project import read_project
 from provision.resources.base import Diff, Facts, LocalFile, Read, Rendered, Stat, State, Step
 from provision.resources.fields import Expression, Mode, option
 from provision.schema import Module, fields_of
@@ -70,7 +71,8 @@ class Late(Thing):
     url: str = field(default="", metadata=option(required=True))
 
 
-TREE = SourceTree(Path("app"), (), "0" * 64, Project(Path("app"), (), {}), ())
+EMPTY = folder_content(Path("app"), frozenset())
+TREE = SourceTree(Path("app"), (), "0" * 64, EMPTY, read_project(EMPTY))
 
 
 class FakeFiles:

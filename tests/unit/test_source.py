@@ -188,11 +188,14 @@ def test_what_is_no_app_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_example_app() -> None:
-    answers = {name: ask("notes") for name, ask in filters(NOTES.parent).items()}
+    asked = filters(NOTES.parent)
+    assert asked.pop("project_python")("notes", "bookworm") == ""
+    answers = {name: ask("notes") for name, ask in asked.items()}
     assert answers == {
         "project_name": "notes",
         "project_entrypoint": "notes.main:app",
         "project_python_path": "",
+        "project_folder": "",
         "project_dependency_source": "uv-lock",
         "project_requires_python": ">=3.11",
         "project_migrate_commands": ["alembic upgrade head"],

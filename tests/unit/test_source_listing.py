@@ -146,8 +146,8 @@ def test_env_keys_are_names_only(tmp_path: Path) -> None:
     text = "# SECRET=1\nA=1\n  export B = 'x'\nC=\nA=2\nnot a line\n"
     text += "KEY=\"-----BEGIN\nLine==\nLAST=x\n\"\nD='a\nE=b'\n"
     write(tmp_path, {".env": text})
-    assert env_keys(tmp_path) == ("A", "B", "C", "KEY", "D")
-    assert env_keys(tmp_path / "elsewhere") == ()
+    assert env_keys(tmp_path / ".env") == ("A", "B", "C", "KEY", "D")
+    assert env_keys(tmp_path / "elsewhere" / ".env") == ()
 
 
 INVENTORY = "all:\n  hosts:\n    web1: {ansible_user: root}\n  vars:\n    token: !vault |\n      $ANSIBLE_VAULT;1.1\n"

@@ -43,7 +43,7 @@ def init(
         raise ConfigError(f"{output} exists already, and init overwrites nothing", hint="choose another with --output")
     tree = pack(Path())
     project = tree.project
-    source = project.dependency_source
+    source = tree.dependencies.source
     entrypoint = entrypoint or _missing_entrypoint(project)
     host = host or _ask("--host", "Address of the VM")
     user = user or _ask("--user", "Login on it (root, or one with sudo)", default="root")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from provision import argument_specs, coerce
 from provision.errors import ConfigError
@@ -67,9 +68,9 @@ class Targets(Fleet):
         """A play of these roles with these variables."""
         return HostPlay(roles, given, self._templates, folder=self._folder, sources=self._apps)
 
-    def app(self, app_source: str) -> SourceTree:
-        """The app in a folder, packed once. Raises ConfigError."""
-        return self._apps.tree(app_source)
+    def app(self, app_tree: Mapping[str, Any]) -> SourceTree:
+        """The app that an ``app_tree`` names, packed once. Raises ConfigError."""
+        return self._apps.tree(app_tree)
 
     def ensure_set_is_used(self) -> None:
         """Refuse ``--set`` of what nothing uses."""

@@ -8,8 +8,10 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
+from urllib.parse import unquote, urlsplit, urlunsplit
 
-from provision.errors import Refused
+from provision.errors import ConfigError, Refused
+from provision.python_versions import DISTRIBUTIONS, INSTALLABLE, accepts
 from provision.resources.base import Diff, Facts, Property, Read, Shell, State, Step
 from provision.resources.mounts import FileText, mount_points
 from provision.resources.programs import program, source
@@ -19,16 +21,11 @@ from provision.source import SourceTree
 
 SYSTEM_PYTHON = "/usr/bin/python3"
 
-_PYTHONS: Mapping[str, str] = {
-    "bookworm": "3.11",
-    "trixie": "3.13",
-    "jammy": "3.10",
-    "noble": "3.12",
-}
-"""The minor version of python3 by VERSION_CODENAME: the host may have none installed yet."""
-
 _ENTRYPOINT = re.compile(r"\w+(?:\.\w+)*:\w+(?:\(\))?")
-_CLAUSE = re.compile(r"\s*(~=|===?|!=|<=?|>=?)\s*(\d+)(?:\.(\d+))?(?:\.(\d+|\*))?\s*")
+_CONSTRAINT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(?:\[[^\]]*\])?\s*(?:[=!<>~]=?|@).*")
+_GROUPED = ("uv-lock", "poetry-lock", "pyproject")
+"""The sources that know dependency groups."""
+_LOCKED = ("uv-lock", "poetry-lock")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,11 +38,13 @@ class Recipe:
     entrypoint: str
     """``package.module:variable``, or ``package.module:factory()``."""
     lock: Literal["locked", "frozen"] = "locked"
-    """uv.lock must fit pyproject.toml (locked), or is used as it is (frozen)."""
+    """uv.lock must fit pyproject.toml (locked), or is used as it is (frozen); of other sources it says nothing."""
     groups: tuple[str, ...] = ()
     """Dependency groups to install beside the project's dependencies."""
     extras: tuple[str, ...] = ()
     """Extras of the project to install."""
+    constraints: tuple[str, ...] = ()
+    """Versions that may be installed (``pydantic<2``), or files of the app that say them."""
     python: str = SYSTEM_PYTHON
     """The interpreter's path on the host."""
     run_command: str = ""
@@ -61,16 +60,56 @@ class Recipe:
             raise ValueError(f"entrypoint is package.module:variable, not {self.entrypoint!r}")
         # What these raise should be known before anything is sent.
         _ = self.dependencies, self.mount_points
-        wanted = self.src.project.requires_python
-        if self.python == SYSTEM_PYTHON and not any(accepts(wanted, version) for version in _PYTHONS.values()):
-            have = ", ".join(f"{release} {version}" for release, version in _PYTHONS.items())
-            raise ValueError(f"src needs Python {wanted}, and the distributions have {have}")
+        self._check_options()
+        wanted = self.src.dependencies.requires_python
+        if self.python == SYSTEM_PYTHON and not any(accepts(wanted, version) for version in DISTRIBUTIONS.values()):
+            installable = any(accepts(wanted, version) for version in INSTALLABLE)
+            raise ConfigError(
+                f"the app needs Python {wanted}, which no distribution has{'' if installable else ', nor uv'}",
+                hint="python_version installs another one" if installable else "correct requires-python",
+            )
+
+    def _check_options(self) -> None:
+        source = self.src.dependencies.source
+        if self.constraints and source in _LOCKED:
+            raise ValueError(f"constraints say nothing where {source.replace('-', '.')} decides the versions")
+        if self.groups and source not in _GROUPED:
+            raise ValueError(f"groups are of pyproject.toml, and this app is installed from {self._file}")
+        if self.extras and source == "requirements":
+            raise ValueError(f"extras are of pyproject.toml, and this app is installed from {self._file}")
+        _ = self.requirements, self.constraints_text
+
+    @property
+    def _file(self) -> str:
+        return self.src.dependencies.wheel or "requirements.txt"
 
     @property
     def dependencies(self) -> str:
         """How build.sh installs the dependencies. Raises ConfigError where the project does not say which."""
-        source = self.src.project.dependency_source
+        source = self.src.dependencies.source
         return f"uv-{self.lock}" if source == "uv-lock" else source
+
+    @property
+    def requirements(self) -> str:
+        """What uv installs where the source is none that it reads by itself. Raises ConfigError."""
+        found = self.src.dependencies
+        if found.source == "wheel":
+            extras = f"[{','.join(self.extras)}]" if self.extras else ""
+            return f"{self.src.project.folder_name}{extras} @ ./{found.wheel}\n"
+        return found.requirements(self.groups, self.extras)
+
+    @property
+    def constraints_text(self) -> str:
+        """The constraints as one file of them. Raises ValueError for a file that the app does not have."""
+        return "".join(self._constraint(line).rstrip("\n") + "\n" for line in self.constraints)
+
+    def _constraint(self, line: str) -> str:
+        here = self.src.content.below(self.src.folder)
+        if line in here:
+            return here.text(line)
+        if not _CONSTRAINT.fullmatch(line):
+            raise ValueError(f"constraints: {line!r} is neither a constraint such as pydantic<2 nor a file of the app")
+        return line
 
     @property
     def mount_points(self) -> tuple[str, ...]:
@@ -81,7 +120,7 @@ class Recipe:
         """The build's folder. Of the host it depends only on what stays the same before and after a first run."""
         host = [facts.distribution, facts.distribution_release, facts.architecture]
         options = [self.entrypoint, self.dependencies, self.groups, self.extras, self.python, self.run_command]
-        options += [self.mount_points]
+        options += [self.mount_points, self.src.folder, self.requirements, self.constraints_text]
         return hashlib.sha256(json.dumps([self.src.digest, options, host]).encode()).hexdigest()[:16]
 
 
@@ -94,7 +133,11 @@ class Build(Recipe):
     uv: str
     """The path of uv on the host."""
     index_url: str = ""
-    """A package index other than PyPI."""
+    """A package index other than PyPI; a login in it counts as the two fields below."""
+    index_username: str = ""
+    """The login for that index."""
+    index_password: str = ""
+    """Its password or token; used while the build is made, and kept nowhere."""
     ca_bundle: str = "/etc/ssl/certs/ca-certificates.crt"
     """Certificate authorities on the host that uv trusts; empty for the list that uv brings."""
 
@@ -114,7 +157,9 @@ class Build(Recipe):
     def change(self, diff: Diff) -> list[Step]:
         """Make it. Raises Refused where the host's Python is not one the project accepts."""
         self._check_python(diff.facts)
+        found = self.src.dependencies
         options = [*(f"--group={name}" for name in self.groups), *(f"--extra={name}" for name in self.extras)]
+        url, netrc = self._index()
         script = program(
             "state.sh",
             "build.sh",
@@ -122,58 +167,40 @@ class Build(Recipe):
             RELEASE=release_id(self.src),
             BUILD=self.build_id(diff.facts),
             ENTRYPOINT=self.entrypoint,
+            WORK=self.src.folder,
             DEPENDENCIES=self.dependencies,
-            UV_OPTIONS=options,
+            FOLDER=found.folder,
+            UV_OPTIONS=options if found.source in _GROUPED else [],
             UV=self.uv,
             PYTHON=self.python,
             RUN_COMMAND=self.run_command,
             CA_BUNDLE=self.ca_bundle,
-            INDEX_URL=self.index_url,
+            INDEX_URL=url,
         )
-        mounts = "".join(f"{line}\n" for line in self.mount_points)
-        files = {"bytecode.py": source("bytecode.py"), "mounts": mounts.encode()}
+        texts = {
+            "mounts": "".join(f"{line}\n" for line in self.mount_points),
+            "requirements.txt": self.requirements,
+            "constraints.txt": self.constraints_text,
+            "netrc": netrc,
+        }
+        files = {"bytecode.py": source("bytecode.py")} | {name: text.encode() for name, text in texts.items()}
         return [Step(script, title=f"build {self.build_id(diff.facts)}", files=files)]
 
+    def _index(self) -> tuple[str, str]:
+        """The index's URL without a login, and the login as a netrc, which uv looks into for every URL of that host."""
+        parts = urlsplit(self.index_url)
+        login = self.index_username or unquote(parts.username or "")
+        password = self.index_password or unquote(parts.password or "")
+        if not (login or password):
+            return self.index_url, ""
+        url = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+        return url, f"machine {parts.hostname}\nlogin {login or '__token__'}\npassword {password}\n"
+
     def _check_python(self, facts: Facts) -> None:
-        version = _PYTHONS.get(facts.distribution_release, facts.python_version)
-        wanted = self.src.project.requires_python
+        version = DISTRIBUTIONS.get(facts.distribution_release, facts.python_version)
+        wanted = self.src.dependencies.requires_python
         if self.python == SYSTEM_PYTHON and version and not accepts(wanted, version):
             raise Refused(
                 f"{self.name} needs Python {wanted}; {facts.distribution} {facts.distribution_release} has {version}",
-                hint="use a distribution with a Python it accepts, or correct requires-python",
+                hint="python_version installs another one",
             )
-
-
-def accepts(requires: str, version: str) -> bool:
-    """Does ``requires`` (a version specifier) allow some release of ``version`` (``3.11``)? What it cannot read, yes.
-
-    >>> accepts(">=3.11,<3.13", "3.11"), accepts(">=3.12", "3.11")
-    (True, False)
-    """
-    have = tuple(int(part) for part in version.split(".")[:2])
-    return all(_allows(clause, have) for clause in requires.split(",")) if len(have) == 2 else True
-
-
-def _allows(clause: str, have: tuple[int, ...]) -> bool:
-    found = _CLAUSE.fullmatch(clause)
-    if found is None:
-        return True
-    operator, major, minor, patch = found.groups()
-    if minor is None:
-        have = have[:1]
-    limit = (int(major),) if minor is None else (int(major), int(minor))
-    match operator:
-        case ">=":
-            return have >= limit
-        case ">":
-            return have > limit if minor is None else have >= limit
-        case "<=":
-            return have <= limit
-        case "<":
-            return have <= limit if patch not in (None, "0") else have < limit
-        case "!=":
-            return patch != "*" or have != limit
-        case "~=":
-            return have[0] == limit[0] and have >= limit and (patch is None or have == limit)
-        case _:
-            return have == limit

@@ -83,7 +83,7 @@ def _check(field: str, name: str) -> None:
 
 def _in_source(field: str, src: SourceTree, name: str) -> str:
     """``d`` or ``f`` where the source has it, else empty. Raises ValueError for a link, or a file above it."""
-    found = {file.name: file for file in src.files}
+    found = {file.name: file for file in src.app_files}
     for above in (*_above(name), name):
         if above in found and found[above].link:
             raise ValueError(f"{field}: {above} is a link in the source; name what it points to")
@@ -91,7 +91,7 @@ def _in_source(field: str, src: SourceTree, name: str) -> str:
             raise ValueError(f"{field}: {above} is a file in the source, so there can be no {name}")
     if name in found:
         return "f"
-    return "d" if any(file.name.startswith(f"{name}/") for file in src.files) else ""
+    return "d" if any(file.name.startswith(f"{name}/") for file in src.app_files) else ""
 
 
 def _above(name: str) -> list[str]:

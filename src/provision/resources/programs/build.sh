@@ -3,10 +3,12 @@
 # without it. Appended to state.sh.
 
 : "${RELEASE:?}" "${BUILD:?}" "${UV:?}" "${PYTHON:?}" "${DEPENDENCIES:?}" "${ENTRYPOINT:?}"
-: "${FILES:?}" "${UV_OPTIONS?}" "${CA_BUNDLE?}" "${INDEX_URL?}" "${RUN_COMMAND?}"
+: "${FILES:?}" "${UV_OPTIONS?}" "${CA_BUNDLE?}" "${INDEX_URL?}" "${RUN_COMMAND?}" "${WORK?}" "${FOLDER?}"
 
 build=$home/builds/$BUILD
 app=$build/app
+work=$app${WORK:+/$WORK}     # where the app runs
+folder=$app${FOLDER:+/$FOLDER} # where its dependencies are said
 venv=$build/.venv
 
 say() {
@@ -37,16 +39,29 @@ prepare() {
 	# uv brings its own list of authorities and asks the system's only when told.
 	if [ -n "$CA_BUNDLE" ]; then export SSL_CERT_FILE="$CA_BUNDLE"; fi
 	if [ -n "$INDEX_URL" ]; then export UV_DEFAULT_INDEX="$INDEX_URL"; fi
+	# The login for the index, in no URL that uv could print or keep.
+	if [ -s "$FILES/netrc" ]; then export NETRC="$FILES/netrc"; fi
+	allow_patch_versions
+}
+
+# Nobody can have installed just the one patch version that a project names, and uv would refuse every other.
+allow_patch_versions() {
+	for file in "$app/pyproject.toml" "$app/uv.lock" "$folder/pyproject.toml"; do
+		if grep -qs '^requires-python *= *"==[0-9]*\.[0-9]*\.[0-9]' "$file"; then
+			say "note: $(grep '^requires-python' "$file") is taken for all its patch versions"
+			sed -i '/^requires-python/s/==\([0-9]*\.[0-9]*\)\.[0-9][0-9]*/==\1.*/' "$file"
+		fi
+	done
 }
 
 # A deployment lays its files and writable folders over these.
 make_mount_points() { # lines "d PATH" and "f PATH" on stdin
 	while read -r kind path; do
 		if [ "$kind" = d ]; then
-			mkdir -p "$app/$path"
-		elif [ ! -e "$app/$path" ]; then
-			mkdir -p "$(dirname "$app/$path")"
-			: >"$app/$path"
+			mkdir -p "$work/$path"
+		elif [ ! -e "$work/$path" ]; then
+			mkdir -p "$(dirname "$work/$path")"
+			: >"$work/$path"
 		fi
 	done
 }
@@ -59,6 +74,8 @@ failed() { # EXIT_CODE
 		say "uv.lock does not fit pyproject.toml: run 'uv lock', or set app_lock: frozen to use it as it is"
 	elif grep -q 'Python requirement\|requires-python\|incompatible with the project' "$log"; then
 		say "the project does not accept this Python ($("$PYTHON" --version 2>&1)); see python_version"
+	elif grep -qi '401 Unauthorized\|403 Forbidden' "$log"; then
+		say "the package index refused the login; see app_index_username and app_index_password"
 	elif grep -qi 'dns error\|Failed to fetch\|timed out\|certificate' "$log"; then
 		say "the package index could not be reached from this host; see app_index_url and app_ca_bundle"
 	elif grep -q 'No space left' "$log"; then
@@ -79,17 +96,37 @@ run_uv() { # ARGUMENTS
 
 # shellcheck disable=SC2086 # UV_OPTIONS are words
 install() {
-	cd "$app"
+	cd "$folder"
 	case $DEPENDENCIES in
 	uv-locked) run_uv sync --locked --no-dev --no-editable $UV_OPTIONS ;;
 	uv-frozen) run_uv sync --frozen --no-dev --no-editable $UV_OPTIONS ;;
-	pyproject) run_uv sync --no-dev --no-editable $UV_OPTIONS ;;
-	requirements)
-		run_uv venv --quiet --no-project "$venv"
-		run_uv pip install --python "$venv/bin/python" -r requirements.txt
+	pyproject)
+		if [ ! -s "$FILES/constraints.txt" ]; then
+			run_uv sync --no-dev --no-editable $UV_OPTIONS
+		else
+			install_listed pyproject.toml $UV_OPTIONS
+			if grep -q '^\[build-system\]' pyproject.toml; then run_uv pip install --python "$venv/bin/python" --no-deps .; fi
+		fi
+		;;
+	requirements) install_listed requirements.txt ;;
+	poetry-lock | wheel)
+		# Paths in it are relative to the folder where it lies.
+		cp -- "$FILES/requirements.txt" .provision-requirements.txt
+		install_listed .provision-requirements.txt
+		rm -f -- .provision-requirements.txt
 		;;
 	esac
 	cd /
+}
+
+# Where one requirement has a hash, all must have one, as with pip.
+install_listed() { # FILE OPTIONS
+	list=$1
+	shift
+	if [ -s "$FILES/constraints.txt" ]; then set -- "$@" --constraints "$FILES/constraints.txt"; fi
+	if grep -q -- '--hash=' "$list" && ! grep -q '^[^#]* @ \|^\.' "$list"; then set -- "$@" --require-hashes; fi
+	run_uv venv --quiet --no-project "$venv"
+	run_uv pip install --python "$venv/bin/python" -r "$list" "$@"
 }
 
 python() {
@@ -131,6 +168,17 @@ knows_entrypoint() { # fastapi-cli >= 0.0.11
 sys.exit(tuple(map(int, re.findall(r"\d+", m.version("fastapi-cli"))[:3])) < (0, 0, 11))'
 }
 
+# The file that `fastapi run` takes in place of an entrypoint; nothing where the package lies in no folder of the app.
+entrypoint_file() {
+	path=$(say "$module" | tr . /)
+	(cd "$work" && find . -path "./*$path.py" -o -path "./*$path/__init__.py") | sort | sed -n '1s|^\./||p'
+}
+
+start_with_uvicorn() { # WORDS
+	python -c 'import uvicorn' 2>/dev/null || add uvicorn || failed 1
+	say "$venv/bin/uvicorn $options $*" >"$build/start"
+}
+
 # The command with its words; a deployment fills in @workers@ (all of "--workers 2", or nothing) and @port@.
 start_command() {
 	options="@workers@ --host 127.0.0.1 --port @port@"
@@ -138,31 +186,25 @@ start_command() {
 	fastapi="$venv/bin/fastapi"
 	if [ -n "$RUN_COMMAND" ]; then
 		say "$venv/bin/$RUN_COMMAND $options" >"$build/start"
-		return
-	fi
-	case $variable in
-	*'()')
+	elif [ "$variable" != "${variable%'()'}" ]; then
 		say "note: $ENTRYPOINT is a factory, which fastapi run cannot start; uvicorn starts it"
-		say "$venv/bin/uvicorn $options --factory $module:${variable%'()'}" >"$build/start"
-		;;
-	*)
-		if ! ensure_cli; then
-			say "note: fastapi-cli does not work with the versions of $NAME; uvicorn starts it"
-			python -c 'import uvicorn' 2>/dev/null || add uvicorn || failed 1
-			say "$venv/bin/uvicorn $options $ENTRYPOINT" >"$build/start"
-			return
-		fi
+		start_with_uvicorn --factory "$module:${variable%'()'}"
+	elif ! ensure_cli; then
+		say "note: fastapi-cli does not work with the versions of $NAME; uvicorn starts it"
+		start_with_uvicorn "$ENTRYPOINT"
+	else
 		[ -x "$fastapi" ] || fastapi="$venv/bin/python -m fastapi_cli"
+		file=$(entrypoint_file)
 		if knows_entrypoint; then
 			say "$fastapi run $options -e $ENTRYPOINT" >"$build/start"
-		else
+		elif [ -n "$file" ]; then
 			say "note: this fastapi-cli is older than 0.0.11 and has no --entrypoint; the app is named by its path"
-			file=$(cd "$app" && find . -path "./*$(say "$module" | tr . /).py" -o \
-				-path "./*$(say "$module" | tr . /)/__init__.py" | sort | head -n 1)
-			say "$fastapi run $options ${file#./} --app $variable" >"$build/start"
+			say "$fastapi run $options $file --app $variable" >"$build/start"
+		else
+			say "note: this fastapi-cli is older than 0.0.11 and has no --entrypoint; uvicorn starts the app"
+			start_with_uvicorn "$ENTRYPOINT"
 		fi
-		;;
-	esac
+	fi
 }
 
 # The app cannot write bytecode later: its tree is read-only, and without bytecode the workers of a small machine start so
