@@ -14,7 +14,7 @@ from provision import tasks
 from provision.resources.kinds import KINDS
 from provision.schema import Option, fields_of
 
-OWN = ("systemd_unit", "release", "build", "deployment", "removal", "site")
+OWN = ("systemd_unit", "uv_python", "release", "build", "deployment", "removal", "site")
 """The modules that Ansible has not, in the order in which a reader meets them."""
 
 
@@ -36,7 +36,7 @@ def modules_page() -> str:
         "<!-- Written by `make docs` from src/provision/resources; do not edit. -->",
         prose(about),
         *(_module(name, *named[name]) for name in ansible),
-        "# Modules that Ansible has not\n\nAll but the first are for the roles `app` and `caddy`.",
+        "# Modules that Ansible has not\n\nAll but the first are for the roles `python`, `app` and `caddy`.",
         *(_module(name, *named[name]) for name in OWN),
     ]
     return "\n\n".join(parts) + "\n"

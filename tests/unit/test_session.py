@@ -115,7 +115,12 @@ def test_a_lock_is_waited_for(tmp_path: Path) -> None:
 
     first = Session(LocalConnection(), holder="ann@laptop: up", base=base)
     apply(first, Step(Sh("true")))
-    ending = threading.Thread(target=lambda: told.wait(30) and first.close())
+
+    def end_first() -> None:
+        told.wait(30)
+        first.close()
+
+    ending = threading.Thread(target=end_first)
     ending.start()
     with Session(LocalConnection(), holder="bob", base=base, lock_timeout=30, waiting=waiting) as second:
         assert statuses(apply(second, Step(Sh("true")))) == [("1", "0")]
