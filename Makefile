@@ -1,5 +1,5 @@
 # Debian 12 or later, as root: test hosts are containers of this machine. Every target installs what it needs.
-.PHONY: help demo test test-vagrant check bench docs clean picture
+.PHONY: help demo test test-vagrant check bench docs clean picture tutorial
 
 PYTHON ?= python3
 # The lab of `make demo`: two demos at a time need two names.
@@ -7,7 +7,7 @@ DEMO ?= demo
 BIN := .venv/bin
 SH_FILES := $(shell find src -name '*.sh')
 LAB_PACKAGES := mmdebstrap systemd-container iproute2 iptables openssh-client curl
-TEST_PACKAGES := $(LAB_PACKAGES) openssh-server shellcheck dash bash git procps
+TEST_PACKAGES := $(LAB_PACKAGES) openssh-server shellcheck dash bash git procps tmux
 VAGRANT_PACKAGES := vagrant vagrant-libvirt libvirt-daemon-system libvirt-daemon-driver-qemu libvirt-clients \
 	qemu-system-x86 qemu-utils dnsmasq-base mmdebstrap e2fsprogs iptables curl procps
 
@@ -68,6 +68,10 @@ docs: .venv/ready ## Write the generated parts of docs/
 picture: .venv/lab-packages ## Draw README's picture from a real run
 	$(call apt,tmux)
 	$(BIN)/python -m tests.documents.picture
+
+tutorial: .venv/lab-packages ## Follow docs/tutorial.md on a test host, and write what it printed into the page
+	$(call apt,tmux)
+	$(BIN)/python -m tests.documents.tutorial
 
 .venv/ready: pyproject.toml
 	$(if $(shell $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || echo missing),$(call apt,python3 python3-venv))
