@@ -16,7 +16,7 @@ from typing import TypeVar
 from provision import argument_specs
 from provision.argument_specs import Argument
 from provision.errors import ConfigError, Position
-from provision.inventory import Host
+from provision.inventory import Host, Inventory
 from provision.nearest import did_you_mean
 from provision.ops.targets import APP_ROLE, Targets
 from provision.resources.kinds import KINDS
@@ -56,6 +56,13 @@ class Findings:
         if host:
             error = ConfigError(f"{error.message} on {host}", position=error.position, hint=error.hint)
         self.errors.append(error)
+
+
+def inventory_mistakes(path: Path) -> list[ConfigError]:
+    """What keeps an inventory from being loaded, each mistake of it that does not follow from another."""
+    found = Findings()
+    found.attempt(lambda: Inventory.load(path, ask_vagrant=False, attempt=found.attempt))
+    return sorted(found.errors, key=_in_reading_order)
 
 
 def lint(targets: Targets) -> Findings:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import textwrap
 from collections.abc import Iterator
 
 import click
@@ -76,7 +77,7 @@ def _help(text: str) -> Iterator[str]:
         elif paragraph.startswith("\b\nExit codes"):
             yield prose(paragraph.removeprefix("\b\n"))
         else:
-            lines = paragraph.removeprefix("\b\n")
+            lines = textwrap.dedent(paragraph.removeprefix("\b\n"))
             language = "sh" if lines.startswith("provision ") else "text"
             yield f"```{language}\n{lines}\n```"
 

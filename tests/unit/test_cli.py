@@ -111,7 +111,7 @@ def test_version() -> None:
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (["lba"], "No such command 'lba'"),
+        (["lba"], "there is no command lba\n  hint: Did you mean lab?"),
         (["up", "--chek"], "--check"),
         (["up", "--forks", "0"], "--forks"),
         (["up", "one.yml", "two.yml"], "two.yml"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,20 @@ def test_explain_does_not_guess_facts() -> None:
 
 
 @pytest.mark.usefixtures("folder")
+def test_explain_as_json() -> None:
+    """The same as an object; a variable that is only declared has no value."""
+    words = ("explain", "inventory.yml", "--host", "web1", "--json")
+    found = json.loads(invoke(*words, "site_port").stdout)
+    assert (found["host"], found["name"], found["value"]) == ("web1", "site_port", "81")
+    assert (found["role"], found["type"], found["description"]) == ("site", "int", "Where it listens.")
+    own, default = found["definitions"]
+    assert (own["where"], own["line"], own["column"], own["value"]) == ("host web1", 3, 23, "81")
+    assert default["file"].endswith("roles/site/defaults/main.yml")
+    assert json.loads(invoke(*words, "site_pages").stdout)["value"] is None
+    assert "s3cr3t" not in invoke(*words, "site_token").stdout
+
+
+@pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize(
     ("words", "says"),
     [
@@ -74,7 +89,16 @@ def test_explain_does_not_guess_facts() -> None:
             "web1 has no variable site_prt\n  hint: Did you mean site_port?",
         ),
         (("inventory.yml", "site_port"), "explain takes one host; there are 2: web1, web2\n  hint: name one by --host"),
-        (("site_port",), "The inventory comes first: provision explain inventory.yml site_port"),
+        (
+            ("site_port",),
+            "error: VAR is missing: 'site_port' was taken for the inventory\n"
+            "  hint: the inventory comes first: provision explain inventory.yml site_port\n",
+        ),
+        (
+            ("roles",),
+            "error: VAR is missing: 'roles' was taken for the inventory\n  hint: see `provision explain --help`\n",
+        ),
+        ((), "error: missing argument 'VAR'\n  hint: see `provision explain --help`\n"),
     ],
 )
 def test_explain_refuses(words: tuple[str, ...], says: str) -> None:
@@ -94,9 +118,9 @@ def test_roles_list_has_own_roles_and_those_of_provision(folder: Path) -> None:
     write(folder, {"roles/broken/tasks/main.yml": "- nosuchmodule: {}\n"})
     lines = invoke("roles", "list").stdout.splitlines()
     assert [line.split()[0] for line in lines] == sorted(line.split()[0] for line in lines)
-    assert "site    A static site (roles/site)" in lines
-    assert any(line.startswith("app     A FastAPI app") for line in lines)
-    assert any(line.startswith("broken  cannot be used: roles/broken/tasks/main.yml:1:3: ") for line in lines)
+    assert ["site", "A static site (roles/site)"] in [line.split(maxsplit=1) for line in lines]
+    assert ["app", "A FastAPI app as a service"] in [line.split(maxsplit=1) for line in lines]
+    assert any("cannot be used: roles/broken/tasks/main.yml:1:3: " in line for line in lines)
 
 
 @pytest.mark.usefixtures("folder")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 from contextlib import redirect_stderr, redirect_stdout
@@ -14,6 +15,25 @@ from tests.unit.test_bad_input import CASES
 from tests.unit.test_bad_input import write as write_files
 
 from provision.cli import main
+
+UNLOADABLE = """
+all:
+  hosts:
+    web1: {ansible_port: x, ansible_user: root}
+    web2: [a]
+    web[9:1]:
+  hots:
+    x:
+  children:
+    db:
+      hosts: {x: }
+      host: {x: }
+    web:
+      vars: [b]
+      children:
+        deep: {vars: {ansible_group_priority: high}}
+vars: {a: b}
+"""
 
 
 @pytest.fixture
@@ -102,10 +122,46 @@ def test_lint_has_the_notes_of_the_inventory_and_the_app(folder: Path) -> None:
 
 
 def test_lint_of_broken_yaml(folder: Path) -> None:
+    """Nothing after it can be read."""
     write(folder, {"inventory.yml": "all: [\n"})
     result = invoke("lint")
     assert result.exit_code == 2
-    assert "inventory.yml:" in result.stderr
+    assert result.stdout.splitlines()[0] == "inventory.yml:2:1: error: a value is missing here"
+    assert result.stdout.splitlines()[-1] == "inventory.yml: 1 error"
+
+
+def test_lint_of_an_inventory_that_cannot_be_loaded(folder: Path) -> None:
+    """Each mistake that does not hide another, of all its files, in reading order."""
+    write(folder, {"inventory.yml": UNLOADABLE, "group_vars/db.yml": "- a\n"})
+    result = invoke("lint")
+    found = re.findall(r"^(\S+): error: (.*)$", result.stdout, re.M)
+    assert result.exit_code == 2
+    assert found == [
+        ("group_vars/db.yml:1:1", "a file of variables must be a mapping, not a list"),
+        ("inventory.yml:3:26", "ansible_port must be a port between 1 and 65535"),
+        ("inventory.yml:4:11", "the variables of web2 must be a mapping, not a list"),
+        ("inventory.yml:5:5", "the range [9:1] ends before it begins"),
+        ("inventory.yml:6:3", "unknown key 'hots' in the group all"),
+        ("inventory.yml:11:7", "unknown key 'host' in the group db"),
+        ("inventory.yml:13:13", "the variables of web must be a mapping, not a list"),
+        ("inventory.yml:15:47", "ansible_group_priority must be a whole number, not high"),
+        ("inventory.yml:16:1", "`vars:` stands at the top of the file, where groups are named"),
+    ]
+    assert result.stdout.splitlines()[-1] == "inventory.yml: 9 errors"
+
+
+def test_lint_as_json(folder: Path) -> None:
+    """An object for each finding, with its place."""
+    write(folder, {"inventory.yml": SITE.replace("site_title:", "site_titel:")})
+    found = [json.loads(text) for text in invoke("lint", "--json").stdout.splitlines()]
+    assert [(one["event"], one["severity"], one["message"]) for one in found] == [
+        ("finding", "error", "the role site needs the variable site_title"),
+        ("finding", "error", "the role site has no variable site_titel"),
+    ]
+    assert (found[1]["line"], found[1]["column"], found[1]["hint"]) == (7, 5, "Did you mean site_title?")
+    write(folder, {"inventory.yml": SITE.replace("web2:", "web2: {ansible_usr: a}")})
+    (notice,) = [json.loads(text) for text in invoke("lint", "--json").stdout.splitlines()]
+    assert notice["severity"] == "notice"
 
 
 class Screen(io.StringIO):

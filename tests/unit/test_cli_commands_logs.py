@@ -15,7 +15,7 @@ from provision.errors import HostError, Interrupted, Unreachable
 from provision.ops.commands import LogQuery, logs
 from provision.ops.events import CommandEnded, CommandEvent, CommandOutput, LogEntry
 from provision.ops.journal import JournalReader, Merger, entry
-from provision.report.hostlines import JsonLog, LogLines, OutputLines, Screen
+from provision.report.hostlines import JsonLog, JsonOutput, LogLines, OutputLines, Screen
 
 BLUE = "app-notes@blue.service"
 NOON = 1_700_000_000
@@ -180,6 +180,27 @@ def test_output_of_one_host_is_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None
     view.show(CommandOutput("a", "out", b"\xff\x00\x1b[1m no end"))
     view.show(CommandEnded("a", 3))
     assert (out.getvalue(), err.getvalue()) == (b"\xff\x00\x1b[1m no end", b"")
+
+
+def test_output_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One object for each host when it is done, whatever its command printed; also where it could not be run."""
+    two, out, err = screen(monkeypatch, "a", "bb")
+    view = JsonOutput(two)
+    for event in (
+        CommandOutput("a", "out", b"one\n\xff"),
+        CommandOutput("bb", "err", b"oops"),
+        CommandOutput("a", "out", b"two"),
+        CommandEnded("bb", 3),
+        CommandEnded("a", 0),
+        CommandEnded("gone", error=Unreachable("gone")),
+    ):
+        view.show(event)
+    assert err.getvalue() == b""
+    failed, fine, gone = map(json.loads, out.getvalue().splitlines())
+    own = {"event": "command_ended", "error": None}
+    assert failed == {**own, "host": "bb", "status": 3, "stdout": "", "stderr": "oops"}
+    assert fine == {**own, "host": "a", "status": 0, "stdout": "one\n\N{REPLACEMENT CHARACTER}two", "stderr": ""}
+    assert (gone["status"], gone["error"]["message"]) == (None, "gone")
 
 
 def test_logs_as_json(monkeypatch: pytest.MonkeyPatch) -> None:

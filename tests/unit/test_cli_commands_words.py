@@ -62,12 +62,15 @@ def test_completion_of_hosts_keeps_quiet_about_mistakes() -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("run", "inventory.yml", "alembic", "current"), "The command for the host goes behind two dashes: -- COMMAND"),
-        (("exec", "inventory.yml"), "Missing the command for the host"),
-        (("exec", "--"), "Missing the command for the host"),
+        (("run", "inventory.yml", "alembic", "current"), "the command for the host goes behind two dashes: -- COMMAND"),
+        (
+            ("exec", "inventory.yml"),
+            "the command for the host is missing\n  hint: it goes behind two dashes: -- COMMAND",
+        ),
+        (("exec", "--"), "the command for the host is missing\n  hint: it goes behind two dashes: -- COMMAND"),
         (("run", "inventory.yml", "--", "true"), "no app is on web1, web2: the role app is not in their roles"),
         (("run", "--host", "web*", "--", "true"), "--host takes one host; 'web*' matches 2"),
-        (("ssh", "web1"), "The inventory comes first: provision ssh inventory.yml web1"),
+        (("ssh", "web1"), "the inventory comes first: provision ssh inventory.yml web1"),
         (("ssh", "inventory.yml"), "ssh takes one host; there are 2: web1, web2"),
         (("logs", "nosuch.yml"), "nosuch.yml"),
     ],

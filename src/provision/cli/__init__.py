@@ -42,9 +42,9 @@ def main() -> None:
     """Make Debian and Ubuntu hosts serve your FastAPI app over HTTPS.
 
     \b
-    provision init               write inventory.yml for the app in this folder
-    provision plan               see what would change
-    provision up                 do it; again at any time, it changes what differs
+      provision init    write inventory.yml for the app in this folder
+      provision plan    see what would change
+      provision up      do it; again at any time, it changes what differs
     """
 
 

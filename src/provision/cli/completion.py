@@ -13,8 +13,9 @@ def completion(ctx: click.Context, shell: str) -> None:
     """Print a script that lets SHELL complete commands, options and files.
 
     \b
-    bash, zsh:  eval "$(provision completion bash)" in ~/.bashrc, or zsh in ~/.zshrc
-    fish:       provision completion fish > ~/.config/fish/completions/provision.fish
+      ~/.bashrc                   eval "$(provision completion bash)"
+      ~/.zshrc                    eval "$(provision completion zsh)"
+      ~/.config/fish/config.fish  provision completion fish | source
     """
     found = get_completion_class(shell)
     assert found is not None

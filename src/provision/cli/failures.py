@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from provision.errors import Interrupted, ProvisionError
+from provision.errors import ConfigError, Interrupted, ProvisionError
 
 
 def exit_code_of(command: Callable[[], object]) -> int:
@@ -22,6 +22,10 @@ def exit_code_of(command: Callable[[], object]) -> int:
         return code if isinstance(code, int) else 0
     except ProvisionError as error:
         return _show(error)
+    except click.UsageError as error:
+        if error.ctx:
+            click.echo(error.ctx.get_usage(), err=True)
+        return _show(usage_error(error))
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -41,6 +45,18 @@ def _show(error: ProvisionError, label: str = "error") -> int:
 
     print_error(error, label=label)
     return error.exit_code
+
+
+def usage_error(error: click.UsageError) -> ConfigError:
+    """What click, or a command in its manner, says of the command line, in the form of all errors.
+
+    A second line of its message is the hint.
+    """
+    message, _, hint = error.format_message().partition("\n")
+    if message[1:2].islower():
+        message = message[0].lower() + message[1:]
+    command = error.ctx.command_path if error.ctx else "provision"
+    return ConfigError(message.rstrip("."), hint=hint or f"see `{command} --help`")
 
 
 def internal_error(error: Exception, folder: Path) -> ProvisionError:

@@ -45,11 +45,8 @@ limit_option = click.option(
     shell_complete=complete_host,
     help="Only these hosts: Ansible's patterns; repeatable.",
 )
-_CONNECTION = (
-    click.option(
-        "--accept-new-host-keys", is_flag=True, help="Trust hosts never met before. A changed key is always refused."
-    ),
-    click.option("--ask-become-pass", "-K", is_flag=True, help="Ask for the password of sudo, once for all hosts."),
+forks_option = click.option(
+    "--forks", "-f", type=click.IntRange(1), default=32, show_default=True, metavar="N", help="Hosts at a time."
 )
 
 
@@ -58,16 +55,23 @@ def inventory_argument(function: Function) -> Function:
     return click.argument("inventory", type=click.Path(path_type=Path), default=DEFAULT_INVENTORY)(function)
 
 
-def host_options(function: Function) -> Function:
-    """Give a command INVENTORY, ``--limit``, and the options about connections, which arrive as ``connecting``."""
+def connection_options(function: Function) -> Function:
+    """Give a command the options about connections, which arrive as ``connecting``."""
 
+    @click.option(
+        "--accept-new-host-keys", is_flag=True, help="Trust hosts never met before. A changed key is always refused."
+    )
+    @click.option("--ask-become-pass", "-K", is_flag=True, help="Ask for the password of sudo, once for all hosts.")
     @functools.wraps(function)
     def command(accept_new_host_keys: bool, ask_become_pass: bool, **others: Any) -> Any:
         return function(connecting=Connecting(accept_new_host_keys, ask_become_pass), **others)
 
-    for option in reversed((limit_option, *_CONNECTION)):
-        command = option(command)
-    return inventory_argument(command)
+    return command
+
+
+def host_options(function: Function) -> Function:
+    """Give a command INVENTORY, ``--limit``, and the options about connections."""
+    return inventory_argument(limit_option(connection_options(function)))
 
 
 class InventoryFirst(click.Command):
@@ -79,10 +83,11 @@ class InventoryFirst(click.Command):
             return super().parse_args(ctx, args)
         except click.MissingParameter as error:
             given = ctx.params.get("inventory")
-            if given is None or given == DEFAULT_INVENTORY or given.exists():
+            if given is None or given == DEFAULT_INVENTORY or error.param is None:
                 raise
-            hint = f"The inventory comes first: {ctx.command_path} {DEFAULT_INVENTORY} {given}"
-            raise click.UsageError(f"{error.format_message()}\n{hint}", ctx) from error
+            message = f"{error.param.human_readable_name} is missing: '{given}' was taken for the inventory"
+            hint = f"the inventory comes first: {ctx.command_path} {DEFAULT_INVENTORY} {given}"
+            raise click.UsageError(message if given.exists() else f"{message}\n{hint}", ctx) from error
 
 
 class CommandLine(click.Command):
@@ -99,10 +104,10 @@ class CommandLine(click.Command):
         except click.UsageError as error:
             if at < len(args):
                 raise
-            hint = "The command for the host goes behind two dashes: -- COMMAND"
+            hint = "the command for the host goes behind two dashes: -- COMMAND"
             raise click.UsageError(f"{error.format_message()}\n{hint}", ctx) from error
         if self.words_required and not words and not ctx.resilient_parsing:
-            raise click.UsageError("Missing the command for the host; it goes behind two dashes: -- COMMAND", ctx)
+            raise click.UsageError("the command for the host is missing\nit goes behind two dashes: -- COMMAND", ctx)
         ctx.params["words"] = tuple(words)
         return rest
 

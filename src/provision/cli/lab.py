@@ -14,7 +14,7 @@ from provision.lab.lab import Lab, base_folder, labs
 from provision.lab.provider import Image
 
 _NAME = click.option(
-    "--name", default="lab", show_default=True, help="Name of the lab; its hosts are NAME1, NAME2, ..."
+    "--name", metavar="NAME", default="lab", show_default=True, help="Name of the lab; its hosts are NAME1, NAME2, ..."
 )
 
 
@@ -25,7 +25,7 @@ def lab() -> None:
 
 @lab.command()
 @_NAME
-@click.option("--count", type=click.IntRange(1, 99), default=1, show_default=True, help="How many hosts.")
+@click.option("--count", type=click.IntRange(1, 99), metavar="N", default=1, show_default=True, help="How many hosts.")
 @click.option("--distro", type=click.Choice(DISTROS), default="bookworm", show_default=True, help="Debian's codename.")
 @click.option(
     "--image",
@@ -67,11 +67,15 @@ def list_() -> None:
             click.echo(f"{host.name}  {host.address}  {'running' if this.running(host) else 'stopped'}")
 
 
-@lab.command(context_settings={"ignore_unknown_options": True})
+@lab.command(context_settings={"ignore_unknown_options": True}, short_help="Log in to a host, or run a command there.")
 @click.argument("host")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def ssh(host: str, command: tuple[str, ...]) -> None:
-    """Log in to HOST, or run COMMAND there: provision lab ssh lab1 -- systemctl --failed."""
+    """Log in to HOST, or run COMMAND there.
+
+    \b
+      provision lab ssh lab1 -- systemctl --failed
+    """
     known = {one.name: one for this in labs(base_folder(os.environ)) for one in this.hosts}
     if host not in known:
         raise ConfigError(
@@ -81,7 +85,7 @@ def ssh(host: str, command: tuple[str, ...]) -> None:
     os.execvp(argv[0], argv)
 
 
-@lab.command()
+@lab.command(short_help="End the hosts of a lab and remove all of it.")
 @_NAME
 def down(name: str) -> None:
     """End the hosts of a lab and remove all of it: processes, network, folders, inventory."""

@@ -40,6 +40,19 @@ class LazyGroup(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click, with the name that was probably meant."""
+        name = args[0]
+        if name not in self._commands_by_name and not name.startswith("-") and not ctx.resilient_parsing:
+            from provision.nearest import did_you_mean
+
+            near = did_you_mean(name, self._commands_by_name)
+            hint = f"{near} `{ctx.command_path} --help` lists all commands".strip()
+            raise click.UsageError(f"there is no command {name}\n{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""
         with formatter.section("Commands"):

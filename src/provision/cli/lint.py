@@ -2,38 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from provision.cli.hosts import inventory_argument, limit_option
-from provision.cli.options import inventory_of, variables
+from provision.cli.options import inventory_of, set_option, variables
+
+if TYPE_CHECKING:
+    from provision.inventory import Host
 
 
 @click.command()
 @inventory_argument
 @limit_option
-@click.option(
-    "--set",
-    "assignments",
-    metavar="NAME=VALUE",
-    multiple=True,
-    help="A variable above all others, as for `up`. Repeatable.",
-)
-def lint(inventory: Path, limit: tuple[str, ...], assignments: tuple[str, ...]) -> int:
+@set_option
+@click.option("--json", is_flag=True, help="Print JSON lines, one for each finding.")
+def lint(inventory: Path, limit: tuple[str, ...], assignments: tuple[str, ...], json: bool) -> int:
     """Check INVENTORY (./inventory.yml), its roles and its apps as `up` does, and name all mistakes at once.
 
     No host is asked, nor is Vagrant for its machines. Warns also of variables that nothing uses.
+
+    With --json each line is an object: event (finding), severity (error, warning or notice), message, hint and, where
+    it has a place, file, line and column.
 
     \b
     Exit codes: 0 nothing is wrong, 2 something is.
     """
     from provision.cli import pages
+    from provision.errors import ConfigError
+    from provision.lint import Findings, inventory_mistakes
     from provision.lint import lint as linted
     from provision.ops.targets import Targets
-    from provision.report.findings import findings
+    from provision.report.findings import finding_fields, findings
 
-    targets = Targets(inventory_of(inventory), limit, variables(assignments), ask_vagrant=False)
-    found = linted(targets)
-    pages.write(findings(found, inventory, targets.hosts, width=pages.width()))
+    inventory, extra = inventory_of(inventory), variables(assignments)
+    hosts: Sequence[Host] = ()
+    try:
+        targets = Targets(inventory, limit, extra, ask_vagrant=False)
+        hosts, found = targets.hosts, linted(targets)
+    except ConfigError as error:
+        found = Findings(inventory_mistakes(inventory) or [error])
+    if json:
+        pages.write_json(finding_fields(found))
+    else:
+        pages.write(findings(found, inventory, hosts, width=pages.width()))
     return 2 if found.errors else 0

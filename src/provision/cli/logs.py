@@ -57,7 +57,8 @@ def logs(
     (as in syslog) and message; or event (host_failed), host and error, as `up --json` has it.
 
     \b
-    Exit codes: 0 shown, 1 a host failed, 2 usage or configuration, 3 a host unreachable, 130 interrupted.
+    Exit codes: 0 shown, 1 a host failed, 2 usage or configuration,
+    3 a host unreachable, 130 interrupted.
     """
     from provision.cli.work import show
     from provision.ops import commands

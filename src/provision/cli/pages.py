@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,3 +26,9 @@ def write(lines: Iterable[Line]) -> None:
     color = wants_color(sys.stdout)
     for content in lines:
         sys.stdout.write(ansi(content, color=color) + "\n")
+
+
+def write_json(objects: Iterable[Mapping[str, object]]) -> None:
+    """Write JSON lines on standard output."""
+    for values in objects:
+        sys.stdout.write(json.dumps(values) + "\n")

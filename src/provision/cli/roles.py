@@ -16,7 +16,7 @@ def roles() -> None:
     """List roles, and show their documentation: those that come with provision, and your own beside an inventory."""
 
 
-@roles.command("list")
+@roles.command("list", short_help="List the roles that an inventory can use.")
 @click.argument("inventory", type=_INVENTORY, default=DEFAULT_INVENTORY)
 def list_(inventory: Path) -> None:
     """List the roles that INVENTORY (./inventory.yml) can use: those in roles/ beside it, and those of provision."""
@@ -47,7 +47,7 @@ def docs(words: tuple[str, ...]) -> None:
     from provision.role_docs import role_docs
 
     if len(words) > 2:
-        raise click.UsageError("Too many arguments: an inventory and the name of one role are all it takes.")
+        raise click.UsageError("an inventory and the name of one role are all it takes")
     *before, name = words
     inventory = Path(before[0]) if before else DEFAULT_INVENTORY
     pages.write(role_page(role_docs(name, _search(inventory)), width=pages.width()))

@@ -45,9 +45,9 @@ def run_(
     exit code are passed on. A terminal (-t) comes through the `ssh` of this machine.
 
     \b
-    provision run inventory.yml -- alembic current
-    provision run inventory.yml -t -- python
-    provision run inventory.yml -- python -m app.load < data.json
+      provision run inventory.yml -- alembic current
+      provision run inventory.yml -t -- python
+      provision run inventory.yml -- python -m app.load < data.json
     """
     from provision.errors import ConfigError
     from provision.ops.commands import in_slot

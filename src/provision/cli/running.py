@@ -8,7 +8,8 @@ from typing import TypeVar
 
 from provision.cli.hosts import Connecting
 from provision.cli.interrupts import Interrupts
-from provision.cli.options import Selection, inventory_of, variables
+from provision.cli.options import inventory_of, variables
+from provision.cli.selection import Selection
 from provision.errors import Interrupted, ProvisionError
 from provision.options import Options
 from provision.report import Detail, Report, open_report, print_error
@@ -43,7 +44,7 @@ def start(selection: Selection, *, check: bool, command: str, pending_code: bool
         make,
         InventoryRun.execute,
         Detail(check=check, diff=selection.diff, verbose=selection.verbose),
-        Connecting(selection.accept_new_host_keys, selection.ask_become_pass),
+        selection.connecting,
         json=selection.json,
         pending_code=pending_code,
     )

@@ -29,7 +29,7 @@ def schema(inventory: Path, variables: bool, output: Path | None) -> None:
     Most editors use yaml-language-server, which looks for a line in the file:
 
     \b
-    provision schema -o .provision.schema.json
+      provision schema -o .provision.schema.json
     """
     from provision.errors import ConfigError
     from provision.json_schema import inventory_schema, variables_schema

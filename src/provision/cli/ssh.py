@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from provision.cli.hosts import CommandLine, complete_host, inventory_argument
-from provision.cli.options import inventory_of
+from provision.cli.options import DEFAULT_INVENTORY, inventory_of
 
 
 class _Ssh(CommandLine):
@@ -25,15 +25,18 @@ def ssh(inventory: Path, host: str | None, accept_new_host_keys: bool, words: tu
     where the inventory has only one. The exit code is that of `ssh`.
 
     \b
-    provision ssh inventory.yml web1
-    provision ssh inventory.yml web1 -- uptime
+      provision ssh inventory.yml web1
+      provision ssh inventory.yml web1 -- uptime
     """
     from provision.errors import ConfigError
     from provision.ops import openssh
     from provision.ops.targets import Targets
 
     if host is None and not inventory.exists() and inventory.suffix not in (".yml", ".yaml", ".json"):
-        raise click.UsageError(f"The inventory comes first: provision ssh inventory.yml {inventory}")
+        raise click.UsageError(
+            f"'{inventory}' was taken for the inventory\n"
+            f"the inventory comes first: provision ssh {DEFAULT_INVENTORY} {inventory}"
+        )
     targets = Targets(inventory_of(inventory), (host,) if host else ())
     if len(targets.hosts) != 1:
         names = ", ".join(found.name for found in targets.hosts)

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from provision.cli.options import Selection, command_line, selection_options
+from provision.cli.selection import Selection, command_line, selection_options
 
 
 @click.command()

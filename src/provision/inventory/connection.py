@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -164,7 +165,7 @@ def login_from(name: str, variables: Mapping[str, Any], base: Path) -> Login:
     return Login(name=name, common_args=arguments, **values)
 
 
-def check(hosts: Iterable[Host]) -> list[str]:
+def check(hosts: Iterable[Host], attempt: Callable[[Callable[[], str]], str | None]) -> list[str]:
     """Refuse, with their place, values no Login can be made of; return notes on what is ignored. Raises ConfigError."""
     notes: dict[Position, str] = {}
     seen: set[int] = set()
@@ -174,7 +175,7 @@ def check(hosts: Iterable[Host]) -> list[str]:
                 continue
             seen.add(id(layer.variables))
             for name, node in layer.variables.items():
-                if name.startswith("ansible_") and (note := _check(host.name, name, node)):
+                if name.startswith("ansible_") and (note := attempt(partial(_check, host.name, name, node))):
                     notes[node.position] = f"{node.position}: {note}"
     return list(notes.values())
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
+from functools import partial
 from graphlib import TopologicalSorter
 from pathlib import Path
 
 from provision.errors import ConfigError
 from provision.inventory import connection, patterns, sources
 from provision.inventory.model import Group, Host
-from provision.inventory.reader import Reader
+from provision.inventory.reader import Attempt, Reader, at_once
 from provision.inventory.varfiles import VarFiles
 
 
@@ -30,27 +31,28 @@ class Inventory:
     """What Ansible would use and this program does not, and files that nothing reads."""
 
     @classmethod
-    def load(cls, path: Path, *, ask_vagrant: bool = True) -> Inventory:
+    def load(cls, path: Path, *, ask_vagrant: bool = True, attempt: Attempt = at_once) -> Inventory:
         """Read ``path`` (a YAML file, or a folder of them) and the variable files beside it. Raises ConfigError.
 
-        ``ask_vagrant`` allows to run `vagrant` where a file takes its hosts from there.
+        ``ask_vagrant`` allows to run `vagrant` where a file takes its hosts from there. What an ``attempt`` keeps of
+        mistakes is missing from the inventory.
         """
-        reader = Reader(ask_vagrant=ask_vagrant)
+        reader = Reader(ask_vagrant=ask_vagrant, attempt=attempt)
         for file in sources.files(path):
-            reader.read(file)
+            attempt(partial(reader.read, file))
         reader.finish()
         base = (path if path.is_dir() else path.parent).absolute()
         group_files, host_files = VarFiles(base, "group_vars"), VarFiles(base, "host_vars")
         for group in reader.groups.values():
-            group.files = group_files.layers(group.name)
+            group.files = attempt(partial(group_files.layers, group.name)) or []
         for host in reader.hosts.values():
-            host.files = host_files.layers(host.name)
+            host.files = attempt(partial(host_files.layers, host.name)) or []
         _resolve(reader.groups, reader.hosts)
         notes = [*reader.notes, *group_files.notes(reader.groups)]
         # Of hosts that were not asked for, none can be said to be missing.
         notes += [] if reader.notes else host_files.notes(reader.hosts)
         notes += [f"{name} is a group and a host" for name in reader.groups if name in reader.hosts]
-        return cls(path, base, reader.groups, reader.hosts, (*notes, *connection.check(reader.hosts.values())))
+        return cls(path, base, reader.groups, reader.hosts, (*notes, *connection.check(reader.hosts.values(), attempt)))
 
     def select(self, *limits: str) -> list[Host]:
         """The hosts that Ansible's ``--limit`` patterns choose together, in the inventory's order.

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from provision.errors import ConfigError, Position
 from provision.inventory import ranges, sources, vagrant
@@ -15,14 +18,24 @@ _SECTIONS = ("hosts", "children", "vars")
 _WHOLE_NUMBER = re.compile(r"\s*[-+]?[0-9]+\s*")
 
 
+Attempt = Callable[[Callable[[], Any]], Any]
+"""Reads a part of an inventory: lets a ConfigError through, or keeps it and returns None, where others shall follow."""
+
+
+def at_once(part: Callable[[], Any]) -> Any:
+    """The attempt that ends at the first mistake."""
+    return part()
+
+
 class Reader:
     """Collects what the files of one inventory say.
 
     Without ``ask_vagrant``, a machine of a made-up name stands for those that only Vagrant knows.
     """
 
-    def __init__(self, *, ask_vagrant: bool = True) -> None:
+    def __init__(self, *, ask_vagrant: bool = True, attempt: Attempt = at_once) -> None:
         self.notes: list[str] = []
+        self._attempt = attempt
         self._ask_vagrant = ask_vagrant
         self.groups = {name: Group(name) for name in ("all", "ungrouped")}
         self.hosts: dict[str, Host] = {}
@@ -34,10 +47,7 @@ class Reader:
         source = vagrant.take_source(entries)
         known = set(self.hosts)
         for name, (position, node) in entries.items():
-            if name in _SECTIONS:
-                message = f"`{name}:` stands at the top of the file, where groups are named"
-                raise ConfigError(message, position=position, hint="put it under `all:`")
-            self._group(name, position, node)
+            self._attempt(partial(self._top, name, position, node))
         if source:
             named = [host for name, host in self.hosts.items() if name not in known]
             (self._machines if self._ask_vagrant else self._stand_in)(source, named)
@@ -55,6 +65,12 @@ class Reader:
             else:
                 ungrouped.hosts[name] = host
 
+    def _top(self, name: str, position: Position, node: Node) -> None:
+        if name in _SECTIONS:
+            message = f"`{name}:` stands at the top of the file, where groups are named"
+            raise ConfigError(message, position=position, hint="put it under `all:`")
+        self._group(name, position, node)
+
     def _group(self, name: str, position: Position, node: Node, parent: Group | None = None) -> None:
         if not name:
             raise ConfigError("a group must have a name", position=position)
@@ -64,14 +80,21 @@ class Reader:
             _ensure_can_adopt(parent, group, position)
             _adopt(parent, group)
         for section, content in _section_items(name, node):
-            if section == "vars":
-                self._variables(group, content)
-            elif section == "children":
-                for child, place, below in _entries(content, f"the children of {name}"):
-                    self._group(child, place, below, parent=group)
-            else:
-                for host, place, variables in _entries(content, f"the hosts of {name}"):
-                    self._host(group, host, place, variables)
+            self._attempt(partial(self._section, group, section, node.keys[section], content))
+
+    def _section(self, group: Group, section: str, position: Position, content: Node) -> None:
+        if section not in _SECTIONS:
+            hint = "a group has `hosts:`, `children:` and `vars:`; hosts go under `hosts:`"
+            hint = did_you_mean(section, _SECTIONS, hint)
+            raise ConfigError(f"unknown key {section!r} in the group {group.name}", position=position, hint=hint)
+        if section == "vars":
+            self._variables(group, content)
+        elif section == "children":
+            for child, place, below in _entries(content, f"the children of {group.name}"):
+                self._attempt(partial(self._group, child, place, below, parent=group))
+        else:
+            for host, place, variables in _entries(content, f"the hosts of {group.name}"):
+                self._attempt(partial(self._host, group, host, place, variables))
 
     def _variables(self, group: Group, node: Node) -> None:
         if node.value is None:
@@ -135,12 +158,6 @@ def _section_items(name: str, node: Node) -> list[tuple[str, Node]]:
         raise ConfigError(
             f"the group {name} must be a mapping, not {describe(node)}", position=node.position, hint=hint
         )
-    for key in node.value:
-        if key not in _SECTIONS:
-            hint = did_you_mean(
-                key, _SECTIONS, "a group has `hosts:`, `children:` and `vars:`; hosts go under `hosts:`"
-            )
-            raise ConfigError(f"unknown key {key!r} in the group {name}", position=node.keys[key], hint=hint)
     return list(node.value.items())
 
 

@@ -30,6 +30,31 @@ def _definition(definition: Definition, label: str, width: int | None) -> Iterat
     yield from wrapped(line(f"{'':<13}{place(definition.position)} ({definition.where})", "dim"), width, 13)
 
 
+def explanation_fields(found: Explanation) -> dict[str, object]:
+    """The same as JSON has it; values are text, as they are shown to readers."""
+    role, argument = found.declared or ("", None)
+    return {
+        "host": found.host,
+        "name": found.name,
+        "value": found.value if found.definitions else None,
+        "definitions": [_definition_fields(definition) for definition in found.definitions],
+        "role": role or None,
+        "type": type_of(argument) if argument else None,
+        "description": argument.description if argument else None,
+    }
+
+
+def _definition_fields(definition: Definition) -> dict[str, object]:
+    at = definition.position
+    return {
+        "value": definition.written,
+        "where": definition.where,
+        "file": str(at.file),
+        "line": at.line,
+        "column": at.column,
+    }
+
+
 def place(position: Position) -> str:
     """``file:line:column``, from the current folder where it lies below it; or the option of the command line."""
     if str(position.file).startswith("--set "):

@@ -8,6 +8,7 @@ from pathlib import Path
 from provision.inventory import Host
 from provision.lint import Findings
 from provision.report.blocks import error_block
+from provision.report.jsonl import error_fields
 from provision.report.lines import Line, Style, line, prose, text_of
 
 
@@ -24,7 +25,19 @@ def findings(found: Findings, inventory: Path, hosts: Sequence[Host], *, width: 
         for content in error_block(warning, width=width, label="warning"):
             yield tuple((text, _milder(style)) for text, style in content)
         yield line("")
-    yield line(f"{inventory}: {_verdict(found)} ({_count(len(hosts), 'host')})", "failed" if found.errors else "ok")
+    on = f" ({_count(len(hosts), 'host')})" if hosts else ""
+    yield line(f"{inventory}: {_verdict(found)}{on}", "failed" if found.errors else "ok")
+
+
+def finding_fields(found: Findings) -> Iterator[dict[str, object]]:
+    """The same for programs: an object for each."""
+    for note in found.notes:
+        yield {"event": "finding", "severity": "notice", "message": note, "hint": ""}
+    for severity, errors in (("error", found.errors), ("warning", found.warnings)):
+        for error in errors:
+            values = error_fields(error)
+            told = [key for key in ("message", "hint", "file", "line", "column") if key in values]
+            yield {"event": "finding", "severity": severity} | {key: values[key] for key in told}
 
 
 def _milder(style: Style) -> Style:

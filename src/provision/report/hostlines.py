@@ -177,6 +177,30 @@ class JsonLog(_Still):
         self._screen.write_bytes((json.dumps(values) + "\n").encode(), "out")
 
 
+class JsonOutput(_Still):
+    """What commands printed and how they ended, as JSON lines: one for each host, when its command has ended."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+        self._printed: defaultdict[tuple[str, str], bytes] = defaultdict(bytes)
+
+    def show(self, event: Event | CommandEvent) -> None:
+        """Keep output; write how a command ended. Raises BrokenPipeError."""
+        if isinstance(event, CommandOutput):
+            self._printed[event.host, event.stream] += event.data
+        elif isinstance(event, CommandEnded):
+            out, err = (self._printed.pop((event.host, stream), b"") for stream in ("out", "err"))
+            values = {
+                "event": "command_ended",
+                "host": event.host,
+                "status": event.status,
+                "stdout": out.decode("utf-8", "replace"),
+                "stderr": err.decode("utf-8", "replace"),
+                "error": error_fields(event.error) if event.error else None,
+            }
+            self._screen.write_bytes((json.dumps(values) + "\n").encode(), "out")
+
+
 def _entry(entry: LogEntry) -> list[Line]:
     when = time.strftime("%b %d %H:%M:%S", time.localtime(entry.timestamp))
     place = f"{entry.source}[{entry.pid}]" if entry.pid else f"{entry.source} systemd"

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from provision.argument_specs import Argument
-from provision.report.lines import Line, line, prose
+from provision.report.lines import Line, line, prose, wrapped
 from provision.role_docs import RoleDocs
 from provision.yamlfile import Node
 
@@ -27,7 +27,8 @@ def role_list(found: Sequence[tuple[str, RoleDocs | str]], *, width: int | None)
 def role_page(docs: RoleDocs, *, width: int | None) -> Iterator[Line]:
     """What a role does, its variables, and its README."""
     name = docs.role.name
-    yield ((name, "bold"), (f"  {docs.role.path if not docs.shipped else 'comes with provision'}", "dim"))
+    origin = "comes with provision" if docs.shipped else str(docs.role.path)
+    yield from wrapped(((name, "bold"), (f"  {origin}", "dim")), width, 2)
     for text in (docs.description or docs.summary, _readme_text(docs.readme)):
         if text:
             yield line("")
@@ -47,7 +48,8 @@ def _origin(docs: RoleDocs) -> str:
 
 
 def _variable(argument: Argument, default: Node | None, width: int | None) -> Iterator[Line]:
-    yield ((argument.name, "bold"), (f"  {type_of(argument)}{_default(argument, default)}", "dim"))
+    head: Line = ((argument.name, "bold"), (f"  {type_of(argument)}{_default(argument, default)}", "dim"))
+    yield from wrapped(head, width, 4)
     if argument.description:
         yield from prose(argument.description, indent="    ", width=width)
     for option in argument.options.values():
