@@ -1,30 +1,28 @@
 """Writes docs/pictures/up.svg, a terminal in which `provision up` was run for real: `make picture`.
 
-On a test host of this machine's, in tmux, whose screen is what a user would see at the end.
+On a test host of this machine's; the picture is what a user would see at the end.
 """
 
 from __future__ import annotations
 
 import io
 import os
-import shlex
 import shutil
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from rich.console import Console
+from rich.terminal_theme import TerminalTheme
 from rich.text import Text
 from tests.documents.markdown import DOCS, ROOT
+from tests.documents.screen import screen
 
 from provision.lab.inventory import write_inventory
 from provision.lab.lab import Lab, base_folder
 
-WIDTH, HEIGHT = 84, 60
-PATIENCE = 600
-"""Seconds for both runs."""
+WIDTH = 84
+SCRIPT = "".join(f"printf '\\033[1m$ %s\\033[0m\\n' {call!r}; {call}; echo\n" for call in ["provision up"] * 2)
 
 FORMAT = """\
 <svg viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg" role="img">
@@ -54,55 +52,47 @@ FORMAT = """\
 """
 """rich's own, without the fonts that it fetches from elsewhere."""
 
-
-def tmux(*words: str) -> str:
-    """Ask the tmux of this program."""
-    argv = ["tmux", "-L", f"picture-{os.getpid()}", "-f", "/dev/null", *words]
-    return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
-
-
-def screen(folder: Path, commands: list[str]) -> str:
-    """What a terminal shows after ``commands``, with its colours."""
-    program = Path(sys.executable).parent
-    shown = "; ".join(
-        f"printf '\\033[1m$ %s\\033[0m\\n' {shlex.quote(command)}; {command}; echo" for command in commands
-    )
-    script = (
-        f"cd {shlex.quote(str(folder))}; PATH={shlex.quote(str(program))}:$PATH; {shown}; touch done; sleep {PATIENCE}"
-    )
-    tmux("new-session", "-d", "-x", str(WIDTH), "-y", str(HEIGHT), "sh", "-c", script)
-    try:
-        deadline = time.monotonic() + PATIENCE
-        while not (folder / "done").exists():
-            assert time.monotonic() < deadline, "the runs did not end"
-            time.sleep(0.2)
-        return tmux("capture-pane", "-p", "-e").rstrip()
-    finally:
-        tmux("kill-server")
+THEME = TerminalTheme(
+    background=(17, 21, 26),
+    foreground=(217, 221, 226),
+    # black, red, green, yellow, blue, magenta, cyan, white
+    normal=[
+        (17, 21, 26),
+        (229, 83, 75),
+        (87, 171, 90),
+        (198, 144, 38),
+        (83, 155, 245),
+        (176, 131, 240),
+        (57, 197, 207),
+        (144, 157, 171),
+    ],
+)
+"""Colours that can be read on their background, on a page that is light or dark."""
 
 
 def picture(ansi: str) -> str:
     """A screen as SVG."""
     console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, color_system="standard")
     console.print(Text.from_ansi(ansi), no_wrap=True, crop=False)
-    return console.export_svg(title="shop", code_format=FORMAT, unique_id="up")
+    return console.export_svg(title="shop", theme=THEME, code_format=FORMAT, unique_id="up")
 
 
 def main() -> None:
     """Boot a host, run, draw, and take the host away."""
     lab = Lab("web", base_folder(os.environ))
     lab.down()
-    with tempfile.TemporaryDirectory() as folder:
-        shutil.copytree(ROOT / "tests" / "apps" / "notes", Path(folder, "app"), ignore=shutil.ignore_patterns(".venv"))
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "LC_ALL": "C.UTF-8"}
+    variables = {"app_source": "app", "app_workers": 2, "caddy_domain": "api.example.com"}
+    variables |= {"caddy_source": "distro", "caddy_tls": "internal"}  # The test host is not on the internet.
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        shutil.copytree(ROOT / "tests" / "apps" / "notes", folder / "app", ignore=shutil.ignore_patterns(".venv"))
         try:
-            host = lab.add()
-            variables = {"app_source": "app", "caddy_domain": "api.example.com"}
-            write_inventory(
-                Path(folder, "inventory.yml"), [host], {**variables, "caddy_source": "distro", "caddy_tls": "internal"}
-            )
-            shown = screen(Path(folder), ["provision up", "provision up"])
+            write_inventory(folder / "inventory.yml", [lab.add()], variables)
+            shown, code = screen(SCRIPT, folder, environment, width=WIDTH, colors=True)
         finally:
             lab.down()
+    assert code == 0, shown
     (DOCS / "pictures" / "up.svg").write_text(picture(shown), "utf-8")
 
 

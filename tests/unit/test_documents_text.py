@@ -7,11 +7,12 @@ import shutil
 import textwrap
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from click.testing import CliRunner
 from tests.documents.blocks import all_blocks, blocks_of
-from tests.documents.markdown import ROOT
+from tests.documents.markdown import DOCS, ROOT
 from tests.documents.tutorial import TUTORIAL, agrees, masked, renewed
 
 from provision.cli import main
@@ -78,6 +79,17 @@ def test_tasks_that_are_shown_exist() -> None:
     }
     assert len(TASKS) > 10
     assert [found[0] for found in TASKS if (found[2], found[3]) not in names] == []
+
+
+def test_the_picture_shows_what_the_tutorial_does() -> None:
+    """Two runs of the same roles; `make picture` draws it anew."""
+    drawn = ElementTree.parse(DOCS / "pictures" / "up.svg").iter("{http://www.w3.org/2000/svg}text")
+    text = " ".join("".join(part.itertext()).replace("\xa0", " ") for part in drawn)
+    counts = r"(ok=\d+) +(changed=\d+) +(failed=0) +(unreachable=0) +(skipped=\d+) +(trips=\d+)"
+    of_the_tutorial = [found for block in blocks_of(TUTORIAL) for found in re.findall(counts, block.text)]
+
+    # The plan before them counts what is unknown, too.
+    assert re.findall(counts, text) == of_the_tutorial[:2]
 
 
 def test_the_inventory_of_the_tutorial_is_what_init_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,8 +12,8 @@ from tests.documents.markdown import ROOT
 
 from provision import tasks
 from provision.argument_specs import parse
-from provision.errors import Position, ProvisionError
-from provision.fleet import Fleet
+from provision.errors import ConfigError, Position, ProvisionError
+from provision.fleet import DEFAULT_ROLES, Fleet
 from provision.inventory import Inventory
 from provision.resources.kinds import KINDS
 from provision.role import SHIPPED, Modules
@@ -23,6 +23,7 @@ BLOCKS = [block for block in all_blocks("yaml") if block.page.name not in ("CONT
 """Those two have tests of their own: test_contributing.py and test_inventory_vagrant.py."""
 
 TASKS = [block for block in BLOCKS if block.text.startswith("- ")]
+COMPARISONS = [block for block in all_blocks("diff") if block.page.name == "ansible.md"]
 INVENTORIES = [block for block in BLOCKS if block not in TASKS]
 
 
@@ -48,8 +49,8 @@ def inventory(text: str) -> str:
     if re.search(r"^all:", text, re.MULTILINE):
         return text
     if not re.search(r"^roles:", text, re.MULTILINE):
-        database = ["postgresql"] if "postgresql_" in text else []
-        text += f"roles: [{', '.join(['python', *database, 'caddy', 'app'])}]\n"
+        others = [path.name for path in SHIPPED.iterdir() if f"{path.name}_" in text and path.name not in DEFAULT_ROLES]
+        text += f"roles: [{', '.join([*others, *DEFAULT_ROLES])}]\n"
     return "all:\n  hosts: {203.0.113.10: }\n  vars:\n" + re.sub("^", "    ", text, flags=re.MULTILINE)
 
 
@@ -64,6 +65,19 @@ def test_every_task_is_valid(block: Block, tmp_path: Path) -> None:
     file = tmp_path / "main.yml"
     file.write_text(block.text)
     assert tasks.parse_tasks(load(file), Modules(KINDS))
+
+
+@pytest.mark.parametrize("block", COMPARISONS, ids=lambda block: block.name)
+def test_a_comparison_with_ansible_ends_in_valid_tasks(block: Block, tmp_path: Path) -> None:
+    """And begins with a task that lint would refuse."""
+    for kinds, valid in ((" +", True), (" -", False)):
+        file = tmp_path / "main.yml"
+        file.write_text("".join(f"{line[1:]}\n" for line in block.text.splitlines() if line[:1] in kinds))
+        if valid:
+            assert len(tasks.parse_tasks(load(file), Modules(KINDS))) == 3
+        else:
+            with pytest.raises(ConfigError):
+                tasks.parse_tasks(load(file), Modules(KINDS))
 
 
 def test_the_check_of_inventories_finds_what_is_wrong(app: Path) -> None:
