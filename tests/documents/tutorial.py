@@ -83,9 +83,17 @@ class Reader:
                 case "edit", _:
                     self._edit(self._folder / block.about, text)
                 case _, "sh":
-                    self._run(block, text)
+                    self._output, code = self.run(text)
+                    wanted = int(block.about) if block.mark == "exit" else 0
+                    assert code == wanted, f"{block.name}: ended with {code}\n{self._output}"
                 case _, "text":
                     yield block, self._output
+
+    def run(self, script: str) -> tuple[str, int]:
+        """Run commands; what the screen shows then, with the addresses of the page, and the exit code."""
+        shown, code = screen(script, self._folder, self._environment, width=WIDTH)
+        gateway = self._host.address.rpartition(".")[0] + ".1"
+        return shown.replace(self._host.address, ADDRESS).replace(f"{gateway}:0", f"{CLIENT}:0"), code
 
     def _edit(self, path: Path, diff: str) -> None:
         old, new = (
@@ -94,12 +102,6 @@ class Reader:
         text = path.read_text()
         assert text.count(old) == 1, f"{path.name} has {text.count(old)} of\n{old}"
         path.write_text(text.replace(old, new))
-
-    def _run(self, block: Block, text: str) -> None:
-        shown, code = screen(text, self._folder, self._environment, width=WIDTH)
-        assert code == (int(block.about) if block.mark == "exit" else 0), f"{block.name}: ended with {code}\n{shown}"
-        gateway = self._host.address.rpartition(".")[0] + ".1"
-        self._output = shown.replace(self._host.address, ADDRESS).replace(f"{gateway}:0", f"{CLIENT}:0")
 
 
 def agrees(written: str, shown: str) -> bool:

@@ -2,22 +2,44 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from tests.documents.blocks import blocks_of
+import pytest
+from tests.documents.blocks import Block, blocks_of
+from tests.documents.markdown import DOCS
 from tests.documents.tutorial import TUTORIAL, Reader, agrees
 
 from provision.lab.lab import Lab
 from provision.lab.provider import Host
 
 
-def test_the_tutorial(fresh_host: Host, lab: Lab, tmp_path: Path) -> None:
+@dataclass(frozen=True)
+class Followed:
+    """The tutorial, done."""
+
+    reader: Reader
+    shown: Sequence[tuple[Block, str]]
+    """The blocks of output, and what was really shown."""
+
+
+@pytest.fixture(scope="module")
+def followed(host: Host, lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Followed:
+    reader = Reader(tmp_path_factory.mktemp("tutorial"), host, lab.root(host))
+    return Followed(reader, list(reader.follow(blocks_of(TUTORIAL))))
+
+
+def test_the_tutorial_shows_what_is_shown(followed: Followed) -> None:
     """After a change of what is printed `make tutorial` writes the page anew."""
-    reader = Reader(tmp_path, fresh_host, lab.root(fresh_host))
-    seen = 0
-
-    for block, shown in reader.follow(blocks_of(TUTORIAL)):
+    assert len(followed.shown) > 15
+    for block, shown in followed.shown:
         assert agrees(block.text, shown), f"{block.name} says\n{block.text}\nand this was shown\n{shown}"
-        seen += 1
 
-    assert seen > 15
+
+def test_the_commands_of_the_concepts_show_something(followed: Followed) -> None:
+    shell = [block for block in blocks_of(DOCS / "concepts.md") if block.language == "sh"]
+    lines = [line for block in shell for line in block.text.splitlines()]
+    assert len(lines) > 7
+    for line in lines:
+        shown, code = followed.reader.run(line)
+        assert (code, shown != "") == (0, True), f"{line}\n{shown}"
