@@ -131,17 +131,17 @@ def test_constraints_are_lines_or_files_of_the_app(build: Build, folder: Path) -
         (
             {"index_url": "https://me:p%40ss@pkg.example.com:8443/simple"},
             "https://pkg.example.com:8443/simple",
-            "machine pkg.example.com\nlogin me\npassword p@ss\n",
+            'machine pkg.example.com\nlogin "me"\npassword "p@ss"\n',
         ),
         (
-            {"index_url": "https://pkg.example.com/simple", "index_username": "me", "index_password": "t0k"},
+            {"index_url": "https://pkg.example.com/simple", "index_username": "me", "index_password": 't0 \\k"'},
             "https://pkg.example.com/simple",
-            "machine pkg.example.com\nlogin me\npassword t0k\n",
+            'machine pkg.example.com\nlogin "me"\npassword "t0 \\\\k\\""\n',
         ),
         (
             {"index_url": "https://pkg.example.com/simple", "index_password": "t0k"},
             "https://pkg.example.com/simple",
-            "machine pkg.example.com\nlogin __token__\npassword t0k\n",
+            'machine pkg.example.com\nlogin "__token__"\npassword "t0k"\n',
         ),
     ],
 )
@@ -153,6 +153,12 @@ def test_the_login_of_an_index_travels_in_a_file_alone(
     assert f"INDEX_URL={url}\n" in step.script
     assert step.files["netrc"] == netrc.encode()
     assert private.build_id(FACTS) == build.build_id(FACTS)
+
+
+@pytest.mark.parametrize("given", [{"index_password": "x"}, {"index_url": "https://x/", "index_password": "x\n"}])
+def test_a_login_that_cannot_be_used_is_refused(build: Build, given: Mapping[str, Any]) -> None:
+    with pytest.raises(ValueError, match="index_password"):
+        replace(build, **given)
 
 
 def test_another_distribution_is_another_build(build: Build) -> None:

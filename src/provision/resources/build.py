@@ -141,6 +141,14 @@ class Build(Recipe):
     ca_bundle: str = "/etc/ssl/certs/ca-certificates.crt"
     """Certificate authorities on the host that uv trusts; empty for the list that uv brings."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("index_url", "index_username", "index_password"):
+            if re.search(r"[\0-\x1f]", getattr(self, name)):
+                raise ValueError(f"{name} holds a line break or another control character")
+        if self.index_password and not urlsplit(self.index_url).hostname:
+            raise ValueError("index_password is for index_url, which is not given")
+
     def reads(self) -> Iterable[Read]:
         """Which builds are complete."""
         return [self._read]
@@ -194,7 +202,8 @@ class Build(Recipe):
         if not (login or password):
             return self.index_url, ""
         url = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-        return url, f"machine {parts.hostname}\nlogin {login or '__token__'}\npassword {password}\n"
+        login, password = (re.sub(r'["\\]', r"\\\g<0>", word) for word in (login or "__token__", password))
+        return url, f'machine {parts.hostname}\nlogin "{login}"\npassword "{password}"\n'
 
     def _check_python(self, facts: Facts) -> None:
         version = DISTRIBUTIONS.get(facts.distribution_release, facts.python_version)
