@@ -26,6 +26,8 @@ folder=${python%/bin/*}
 	echo "uv has put Python $VERSION into $folder, not below $PYTHONS"
 	exit 1
 }
+# uv lets everybody hold its lock.
+if [ -e "$PYTHONS/.lock" ]; then chmod 0600 "$PYTHONS/.lock"; fi
 chown -R root:root "$folder"
 chmod -R u=rwX,go=rX "$folder"
 sync -f "$folder"
