@@ -38,7 +38,10 @@ def read_commit(root: Path, ref: str) -> Commit:
     if found.returncode:
         raise _unknown(root, ref)
     commit = found.stdout.decode().strip()
-    for line in git(root, "ls-tree", "-r", "-z", commit).stdout.split(b"\0"):
+    listed = git(root, "ls-tree", "-r", "-z", commit).stdout
+    if not listed:  # an older git archive complains of it, a newer one gives an archive that tarfile cannot open
+        raise ConfigError(f"app_source_ref: {root} cannot be read at {ref}: that commit has no file there")
+    for line in listed.split(b"\0"):
         if line.startswith(_SUBMODULE):
             raise submodule(f"{root}@{ref}: {os.fsdecode(line.partition(bytes([9]))[2])}")
     archive = git(root, "archive", "--format=tar", commit)

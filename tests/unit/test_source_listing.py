@@ -211,5 +211,5 @@ def test_include_stays_inside(tmp_path: Path, pattern: str) -> None:
 def test_include_that_matches_nothing_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="matches 'static/dist'"):
         list_files(write(tmp_path, {"main.py": ""}), include=["static/dist"])
-    with pytest.raises(ConfigError, match=r"app_include: '\*\*\*'"):
-        list_files(tmp_path, include=["***"])
+    with pytest.raises(ConfigError, match=r"app_include: .*'none/\*\*\*'"):  # from Python 3.13 on it is like none/*
+        list_files(tmp_path, include=["none/***"])
