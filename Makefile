@@ -43,8 +43,8 @@ demo: .venv/ready .venv/lab-packages ## A bare test host to HTTPS and back, in t
 	echo
 
 test: .venv/ready .venv/test-packages ## All tests, those on real hosts too
-	# Two at a time, each with test hosts of its own; a file's tests share a host, so they stay together.
-	$(BIN)/pytest -n 2 --dist loadfile
+	# Three at a time, each with test hosts of its own; a file's tests share a host, so they stay together.
+	$(BIN)/pytest -n 3 --dist loadfile
 
 test-vagrant: .venv/ready .venv/vagrant-packages ## The Vagrantfile and its inventory, on an emulated VM; takes minutes
 	tests/vagrant/run.sh
