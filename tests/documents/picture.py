@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from rich.console import Console
-from rich.terminal_theme import TerminalTheme
+from rich.terminal_theme import MONOKAI
 from rich.text import Text
 from tests.documents.markdown import DOCS, ROOT
 from tests.documents.screen import screen
@@ -52,29 +52,12 @@ FORMAT = """\
 """
 """rich's own, without the fonts that it fetches from elsewhere."""
 
-THEME = TerminalTheme(
-    background=(17, 21, 26),
-    foreground=(217, 221, 226),
-    # black, red, green, yellow, blue, magenta, cyan, white
-    normal=[
-        (17, 21, 26),
-        (229, 83, 75),
-        (87, 171, 90),
-        (198, 144, 38),
-        (83, 155, 245),
-        (176, 131, 240),
-        (57, 197, 207),
-        (144, 157, 171),
-    ],
-)
-"""Colours that can be read on their background, on a page that is light or dark."""
-
 
 def picture(ansi: str) -> str:
     """A screen as SVG."""
     console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, color_system="standard")
     console.print(Text.from_ansi(ansi), no_wrap=True, crop=False)
-    return console.export_svg(title="shop", theme=THEME, code_format=FORMAT, unique_id="up")
+    return console.export_svg(title="shop", theme=MONOKAI, code_format=FORMAT, unique_id="up")
 
 
 def main() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import textwrap
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -13,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from tests.documents.blocks import all_blocks, blocks_of
 from tests.documents.markdown import DOCS, ROOT
-from tests.documents.tutorial import TUTORIAL, agrees, masked, renewed
+from tests.documents.tutorial import TUTORIAL, agrees, edited, masked
 
 from provision.cli import main
 from provision.events import HostFinished
@@ -104,15 +103,30 @@ def test_the_inventory_of_the_tutorial_is_what_init_writes(tmp_path: Path, monke
 
 
 def test_output_is_compared_but_for_what_differs_from_run_to_run() -> None:
-    written = "web1 : ok=14 changed=0 0.4s\n...\nblue[12]: 51 MB\n"
+    written = "web1 : ok=14 changed=0 0.4s\nblue[12]: 51 MB\n"
 
-    assert agrees(written, "web1 : ok=14 changed=0 12.0s\nblue[4]: 7 MB")
-    assert agrees(written, "web1 : ok=14 changed=0 12.0s\none\ntwo\nblue[4]: 7 MB")
+    assert agrees(written, "web1 : ok=14 changed=0 1m20s\nblue[4]:  7 MB")
     assert not agrees(written, "web1 : ok=14 changed=1 0.4s\nblue[12]: 51 MB")
     assert not agrees(written, "web1 : ok=14 changed=0 0.4s\nblue[12]: 51 MB\nmore")
     assert masked("  4  2026-11-24 11:35:34  8c66de8e9228  2 x 49 MB") == "4 TIME DIGEST 2 x MEMORY"
 
 
-def test_output_is_renewed() -> None:
-    assert renewed("old 0.1s\n", "new 0.2s") == "new 0.2s\n"
-    assert renewed("a 0.1s\n...\nb 0.1s\n", "a 0.2s\nc\nb 0.3s") == textwrap.dedent("a 0.2s\n...\nb 0.3s\n")
+def test_a_diff_is_applied_where_it_fits_once() -> None:
+    text = "a: 1\nb: 2\na: 1\nc: 3\n"
+
+    assert edited(text, " b: 2\n-a: 1\n+a: 4\n+d: 5\n") == "a: 1\nb: 2\na: 4\nd: 5\nc: 3\n"
+    with pytest.raises(AssertionError, match="2 places"):
+        edited(text, "-a: 1\n+a: 4\n")
+
+
+def test_blocks_are_found_with_their_marks(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# P\n\n<!-- not run: no VM -->\n```sh\nssh x\n```\n\n- item\n\n  ```yaml\n  a: 1\n  ```\n")
+
+    shell, yaml = blocks_of(page)
+
+    assert (shell.mark, shell.about, shell.line, shell.text) == ("not run", "no VM", 5, "ssh x\n")
+    assert (yaml.mark, yaml.language, yaml.line, yaml.text) == ("", "yaml", 11, "a: 1\n")
+    page.write_text("<!-- skip: lazy -->\n```sh\ntrue\n```\n")
+    with pytest.raises(AssertionError, match="skip"):
+        blocks_of(page)
