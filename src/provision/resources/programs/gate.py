@@ -181,7 +181,7 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--host", required=True)
     parser.add_argument("--path", default="")
-    parser.add_argument("--timeout", type=int, required=True)
+    parser.add_argument("--timeout", type=int, default=10)
     parser.add_argument("--unit", default="")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--upstream", default="")
