@@ -22,6 +22,9 @@ ADDRESS, DOMAIN, CLIENT = "203.0.113.10", "api.example.com", "198.51.100.7"
 """Those of the page: the host's, the app's, the reader's own."""
 
 WIDTH = 100
+UNWANTED = ("NO_COLOR", "FORCE_COLOR", "TMUX", "COLUMNS", "LINES")
+"""Variables of whoever runs this that would change what the screen shows."""
+
 _AUTHORITY = "var/lib/caddy/.local/share/caddy/pki/authorities/local/root.crt"
 _MASKS = (
     (r"\b\d+m\d\ds\b|\b\d+\.\d+s\b", "SECONDS"),
@@ -52,7 +55,7 @@ class Reader:
         curl = (f'resolve = "{DOMAIN}:443:{host.address}"', f'cacert = "{root / _AUTHORITY}"', "silent", "show-error")
         (home / ".curlrc").write_text("\n".join(curl))
         program = Path(sys.executable).parent
-        kept = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR", "TMUX")}
+        kept = {name: value for name, value in os.environ.items() if name not in UNWANTED}
         self._environment = {**kept, "HOME": str(home), "PATH": f"{program}:{os.environ['PATH']}", "LC_ALL": "C.UTF-8"}
         # What the page says is different about its test host, in the places that Ansible has for it.
         options = f"-o UserKnownHostsFile={host.known_hosts}"
