@@ -107,7 +107,8 @@ def test_a_second_run_is_refused_and_a_plan_is_not(held: Held) -> None:
 
     assert second.code == 4
     assert re.fullmatch(HOLDER.format(pid=first.pid, file=held.inventory), second.error["message"])
-    assert second.error["hint"] == "let it end, then run again, or wait with --lock-timeout; `provision plan` needs no lock"
+    hint = "let it end, then run again, or wait with --lock-timeout; `provision plan` needs no lock"
+    assert second.error["hint"] == hint
     assert plan.code == 5
     assert done.code == 0
 
