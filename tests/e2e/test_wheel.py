@@ -1,23 +1,32 @@
 """The package as others get it: the wheel, made from the sdist, in an empty environment and away from this folder.
 
-Needs the package index, for the build's backend and the wheel's dependencies, but no test host.
+With this machine's Python, and on a test host with the newest one that pyproject.toml claims, from Debian unstable.
+Needs the package index, for the build's backend and the wheel's dependencies.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import socket
 import subprocess
 import sys
 import tarfile
 import zipfile
+from collections.abc import Iterator
+from dataclasses import replace
 from email.parser import Parser
 from pathlib import Path
 
 import pytest
+from tests.e2e.cli import Result
 
 from provision import __version__
+from provision.lab.inventory import write_inventory
+from provision.lab.lab import Lab
+from provision.lab.provider import Host, Image
 
 ROOT = Path(__file__).resolve().parents[2]
 INVENTORY = "all:\n  hosts:\n    127.0.0.1: {{ansible_port: {port}, ansible_user: root}}\n  vars:\n    {variables}\n"
@@ -167,3 +176,93 @@ def test_roles_and_programs_are_found(provision: Installed) -> None:
         "(pathlib.Path(t.__file__).parent / 'driver.sh').is_file()", "pathlib, provision.transport as t"
     )
     assert driver == "True"
+
+
+NEWEST = max(
+    re.findall(r"Python :: (3\.\d+)", (ROOT / "pyproject.toml").read_text()), key=lambda version: int(version[2:])
+)
+INSTALL = f"""
+set -eu
+export DEBIAN_FRONTEND=noninteractive
+sed -n '/ trixie main/s/ trixie / sid /p' /etc/apt/sources.list >/etc/apt/sources.list.d/sid.list
+printf '%s\\n' 'Package: *' 'Pin: release n=sid' 'Pin-Priority: 100' >/etc/apt/preferences.d/sid
+apt-get -qq update
+apt-get -qq install --no-install-recommends git >/dev/null
+apt-get -qq install --no-install-recommends -t sid python{NEWEST} python{NEWEST}-venv >/dev/null
+python{NEWEST} -m venv /root/venv
+/root/venv/bin/pip install --quiet /root/dist/*.whl
+"""
+QUICK = "cli converge diffs frames init inventory inventory_errors inventory_login plan_* project project_* report_*"
+QUICK += " roles schema script_answers source source_* startup templating yamlfile"
+"""Of tests/unit: what rests on Python's own library, and neither reads the repository nor asks Ansible."""
+
+
+class Controller:
+    """A host on which the wheel is installed, with the newest Python."""
+
+    def __init__(self, lab: Lab, host: Host, dist: Path) -> None:
+        self._lab, self._host = lab, host
+        self.home = lab.root(host) / "root"
+        shutil.copytree(dist, self.home / "dist")
+        self.run(INSTALL)
+
+    def run(self, command: str) -> str:
+        """What a command of a shell says, which must end with 0."""
+        done = self._lab.run(self._host, command, timeout=600)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+
+@pytest.fixture(scope="module")
+def controller(lab: Lab, dist: Path) -> Iterator[Controller]:
+    made = lab.add(Image("trixie"))
+    yield Controller(lab, made, dist)
+    lab.remove(made)
+
+
+def test_the_newest_python_says_the_same(controller: Controller, provision: Installed) -> None:
+    """Help, roles, schema and lint, to the letter."""
+    shutil.copytree(provision.folder, controller.home / "notes")
+    provision.write("inventory.yml", "caddy_domain: notes.test")
+    provision.write("bad.yml", "app_worker: 4")
+    for name in ("inventory.yml", "bad.yml"):
+        shutil.copy(provision.folder / name, controller.home / "notes")
+
+    said = controller.run("cd notes; /root/venv/bin/provision version")
+    assert f"\npython {NEWEST}." in said
+    for words in ("--help", "up --help", "roles list", "roles docs app", "schema", "lint", "lint bad.yml"):
+        here = provision(*words.split())
+        there = controller.run(f"cd notes; COLUMNS=80 /root/venv/bin/provision {words} 2>&1 || echo code $?")
+        code = f"code {here.returncode}\n" if here.returncode else ""
+        assert there == here.stdout + here.stderr + code, words
+
+
+def test_the_newest_python_brings_an_app_up(controller: Controller, host: Host, provision: Installed) -> None:
+    """From one host to another, twice."""
+    there = controller.home / "lab"
+    shutil.copytree(provision.folder, there / "notes")
+    shutil.copy(host.key, there / "key")
+    shutil.copy(host.known_hosts, there / "known_hosts")
+    known = replace(host, key=Path("/root/lab/key"), known_hosts=Path("/root/lab/known_hosts"))
+    settings = {"app_source": "notes", "app_workers": 2, "caddy_source": "distro", "caddy_tls": "off"}
+    write_inventory(there / "inventory.yml", [known], settings)
+
+    runs = [controller.run("cd lab; /root/venv/bin/provision up --json") for _ in range(2)]
+
+    first, second = (Result(0, [json.loads(line) for line in text.splitlines()], "") for text in runs)
+    assert "app : Deploy" in first.changed
+    assert second.settled == (0, 1)
+    assert '"status":"ok"' in controller.run(f"curl -fsS http://{host.address}/health")
+
+
+def test_the_newest_python_passes_the_unit_tests(controller: Controller) -> None:
+    """Those of the sdist, against the wheel; every warning is an error."""
+    files = " ".join(f"tests/unit/test_{name}.py" for name in QUICK.split())
+    said = controller.run(
+        "mkdir sdist; tar xzf dist/*.tar.gz --strip-components 1 -C sdist; rm -r sdist/src; cd sdist"
+        "; /root/venv/bin/pip install --quiet pytest hypothesis pytest-xdist"
+        f"; /root/venv/bin/python -m pytest -q -n 2 --dist loadfile {files}"
+    )
+    passed = re.search(r"(\d+) passed in", said)
+    assert passed, said
+    assert int(passed[1]) > 500
