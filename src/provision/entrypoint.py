@@ -17,6 +17,7 @@ from provision.content import Content
 DEFAULT_FILES = ("main.py", "app.py", "api.py", "app/main.py", "app/app.py", "app/api.py")
 
 _IMPORT_STRING = re.compile(r"(?<![\w./:])[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(?![\w/:])")
+_PLAIN_INSTANCE = re.compile(r"^([a-z]\w*)\s*(?::[^=\n]*)?=\s*(?:fastapi\.)?FastAPI\(", re.MULTILINE)
 _PYTHON_FILE = re.compile(r"(?<![\w/])[\w./-]+\.py\b")
 
 
@@ -79,7 +80,9 @@ def _parse(source: bytes) -> ast.Module:
     try:
         return ast.parse(source)
     except (SyntaxError, ValueError):
-        return ast.Module([], [])
+        # The app's Python may be newer than this one; what is plain to see is seen all the same.
+        found = _PLAIN_INSTANCE.findall(source.decode("utf-8", errors="replace"))
+        return ast.parse("\n".join(f"{name} = FastAPI()" for name in found))
 
 
 def _statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:

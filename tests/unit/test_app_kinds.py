@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from provision import coerce
-from provision.errors import Position, Refused
+from provision.errors import ConfigError, Position, Refused
 from provision.plan import compare
 from provision.resources.base import Diff, Facts, Read, Reading, Rendered, Resource, Shell, partial
 from provision.resources.build import Build
@@ -321,6 +321,10 @@ def test_a_python_the_project_refuses_ends_the_run_before_it_begins(folder: Path
         build.change(changes(build))
     trixie = replace(FACTS, distribution_release="trixie")
     assert build.change(changes(build, facts=trixie))
+    installed = replace(build, python="/opt/provision/pythons/3.12/bin/python3")
+    assert installed.change(changes(installed))
+    with pytest.raises(ConfigError, match=r"needs Python >=3\.12, and /usr/local/bin/python3\.10 is not one"):
+        replace(build, python="/usr/local/bin/python3.10")
 
 
 @pytest.mark.parametrize(

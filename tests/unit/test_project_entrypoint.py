@@ -1,4 +1,6 @@
-"""The entrypoint: every row of FOUND was compared with what fastapi-cli 0.0.34 finds by importing the app."""
+"""The entrypoint: every row of FOUND was compared with what fastapi-cli 0.0.34 finds by importing the app, but for the
+one that no Python of today can import.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +29,11 @@ FOUND: dict[str, tuple[Mapping[str, str], str, str]] = {
     "factory result": ({"main.py": F + "def make():\n    return FastAPI()\napp = make()\n"}, "main:app", ""),
     "import": ({"main.py": "from core import app\n", "core.py": APP}, "main:app", ""),
     "import under another name": ({"main.py": "from core import server as app\n", "core.py": ""}, "main:app", ""),
+    "syntax of a later Python": (
+        {"main.py": F + "type X = !\napi: FastAPI = FastAPI(\n    title='x')\n"},
+        "main:api",
+        "",
+    ),
     "alias of the class": ({"main.py": "from fastapi import FastAPI as F\nserver = F()\n"}, "main:server", ""),
     "annotated": ({"main.py": "import fastapi\nserver: object = fastapi.FastAPI()\n"}, "main:server", ""),
     "if": ({"main.py": F + "if 0:\n    app = 1\nelse:\n    app = FastAPI()\n"}, "main:app", ""),

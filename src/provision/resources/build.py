@@ -22,6 +22,7 @@ from provision.source import SourceTree
 SYSTEM_PYTHON = "/usr/bin/python3"
 
 _ENTRYPOINT = re.compile(r"\w+(?:\.\w+)*:\w+(?:\(\))?")
+_VERSION_IN_PATH = re.compile(r"3\.\d+(?:\.\d+)?")
 _CONSTRAINT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(?:\[[^\]]*\])?\s*(?:[=!<>~]=?|@).*")
 _GROUPED = ("uv-lock", "poetry-lock", "pyproject")
 """The sources that know dependency groups."""
@@ -61,12 +62,21 @@ class Recipe:
         # What these raise should be known before anything is sent.
         _ = self.dependencies, self.mount_points
         self._check_options()
+        self._check_python_version()
+
+    def _check_python_version(self) -> None:
+        """Refuse what no host can have, or what another Python than the distribution's is not. Raises ConfigError."""
         wanted = self.src.dependencies.requires_python
+        given = _VERSION_IN_PATH.findall(self.python)
         if self.python == SYSTEM_PYTHON and not any(accepts(wanted, version) for version in DISTRIBUTIONS.values()):
             installable = any(accepts(wanted, version) for version in INSTALLABLE)
             raise ConfigError(
                 f"the app needs Python {wanted}, which no distribution has{'' if installable else ', nor uv'}",
                 hint="python_version installs another one" if installable else "correct requires-python",
+            )
+        if given and not accepts(wanted, given[-1]):
+            raise ConfigError(
+                f"the app needs Python {wanted}, and {self.python} is not one", hint="see python_version and app_python"
             )
 
     def _check_options(self) -> None:

@@ -72,8 +72,8 @@ failed() { # EXIT_CODE
 	say "the dependencies of $NAME could not be installed (uv ended with $1)"
 	if grep -q 'needs to be updated' "$log"; then
 		say "uv.lock does not fit pyproject.toml: run 'uv lock', or set app_lock: frozen to use it as it is"
-	elif grep -q 'Python requirement\|requires-python\|incompatible with the project' "$log"; then
-		say "the project does not accept this Python ($("$PYTHON" --version 2>&1)); see python_version"
+	elif grep -q 'incompatible with the project\|current Python version' "$log"; then
+		say "the project, or what it needs, does not accept this Python ($("$PYTHON" --version 2>&1)); see python_version"
 	elif grep -qi '401 Unauthorized\|403 Forbidden' "$log"; then
 		say "the package index refused the login; see app_index_username and app_index_password"
 	elif grep -qi 'dns error\|Failed to fetch\|timed out\|certificate' "$log"; then
@@ -101,11 +101,10 @@ install() {
 	uv-locked) run_uv sync --locked --no-dev --no-editable $UV_OPTIONS ;;
 	uv-frozen) run_uv sync --frozen --no-dev --no-editable $UV_OPTIONS ;;
 	pyproject)
-		if [ ! -s "$FILES/constraints.txt" ]; then
-			run_uv sync --no-dev --no-editable $UV_OPTIONS
-		else
-			install_listed pyproject.toml $UV_OPTIONS
-			if grep -q '^\[build-system\]' pyproject.toml; then run_uv pip install --python "$venv/bin/python" --no-deps .; fi
+		# Not `uv sync`: without a lock it also looks for versions that suit every other Python the project allows.
+		install_listed pyproject.toml $UV_OPTIONS
+		if grep -q '^\[build-system\]' pyproject.toml && ! grep -q '^package *= *false' pyproject.toml; then
+			run_uv pip install --python "$venv/bin/python" --no-deps .
 		fi
 		;;
 	requirements) install_listed requirements.txt ;;
@@ -156,11 +155,23 @@ borrow_bytecode() {
 	python "$FILES/bytecode.py" "$last/.venv" "$venv" || :
 }
 
+# Newer versions read their configuration with pydantic 2, which an app with pydantic 1 finds out when it starts.
+cli_works() {
+	python -c 'import sys, fastapi_cli.cli
+try:
+    from fastapi_cli.config import FastAPIConfig
+except ImportError:
+    sys.exit()
+FastAPIConfig.resolve(entrypoint="main:app")' 2>/dev/null
+}
+
 # What `fastapi run` needs: the command exists in every venv, the package that makes it work only with an extra.
 ensure_cli() {
-	python -c 'import fastapi_cli.cli' 2>/dev/null && return 0
-	say "note: fastapi-cli is not among the dependencies of $NAME; adding it (better: depend on fastapi[standard])"
-	add fastapi-cli && python -c 'import fastapi_cli.cli' 2>/dev/null
+	if ! python -c 'import fastapi_cli' 2>/dev/null; then
+		say "note: fastapi-cli is not among the dependencies of $NAME; adding it (better: depend on fastapi[standard])"
+		add fastapi-cli || return 1
+	fi
+	cli_works
 }
 
 knows_entrypoint() { # fastapi-cli >= 0.0.11
