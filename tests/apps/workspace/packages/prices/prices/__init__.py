@@ -1,0 +1,3 @@
+def price(pieces: int) -> int:
+    """What so many pieces cost."""
+    return 7 * pieces
