@@ -52,6 +52,7 @@ class Run:
     ) -> None:
         self.options, self.emit, self._connect = options, emit, connect
         self._stopping = threading.Event()
+        self._plays = {login.name: (play, login) for play, login in plays}
         self._workers = [Worker(play, login, self) for play, login in plays]
 
     def connect(self, login: Login) -> Connection:
@@ -65,12 +66,23 @@ class Run:
             raise stopped()
 
     def performer(self, shared: Shared, host: str) -> str:
-        """Without an inventory there is nobody to share with."""
+        """The host that does the work which ``host`` shares with others; here each does its own."""
         return host
 
     def perform(self, name: str, key: str) -> Worker:
-        """Let a host do the work that others share under ``key``."""
-        raise NotImplementedError
+        """Let a host do the work that others share under ``key``, and nothing else."""
+        worker = self._again(name)
+        worker.perform({key})
+        return worker
+
+    def _again(self, name: str) -> Worker:
+        """A further worker for a host."""
+        worker = Worker(*self._play(name), self)
+        self._workers.append(worker)
+        return worker
+
+    def _play(self, name: str) -> tuple[Rolling, Login]:
+        return self._plays[name]
 
     def stop(self) -> None:
         """Let running steps complete and start no further one. Safe to call from another thread."""
@@ -97,7 +109,8 @@ class Run:
 
     def _converge(self) -> None:
         rolling = [worker for worker in self._workers if worker.rolls]
-        in_turn = len(rolling) > 1 and not self.options.check
+        # A single app host waits, too: the database may be on one of the others.
+        in_turn = bool(rolling) and len(self._workers) > 1 and not self.options.check
         self._each(self._workers, lambda worker: worker.first(in_turn=in_turn))
         if any(worker.waiting for worker in rolling):
             Roll(self._workers, self.performer, self.perform, self._each).go()
@@ -129,20 +142,14 @@ class InventoryRun(Run):
         plays = self._fleet.plays(self._inventory.select(*(options.limit or ("all",))))
         for note in self._fleet.selection_notes(options.roles, (*options.tags, *options.skip_tags), plays):
             emit(Notice("", note))
-        self._plays = {login.name: (play, login) for play, login in plays}
-        self._selected = tuple(self._plays)
+        self._known = {login.name: (play, login) for play, login in plays}
+        self._selected = tuple(self._known)
         self._performers = Performers(self._all_plays)
         super().__init__(plays, options, emit, connect)
 
     def performer(self, shared: Shared, host: str) -> str:
         """The host of the whole inventory that does the work which ``host`` shares with others."""
         return self._performers.performer(shared, host)
-
-    def perform(self, name: str, key: str) -> Worker:
-        """Let a host do the work that others share under ``key``, also one outside of ``--limit``."""
-        worker = self._performing(name)
-        worker.perform({key})
-        return worker
 
     def migrate(self) -> Outcome:
         """Do the work that hosts have in common, and that alone; a host that shares nothing does its own."""
@@ -153,20 +160,19 @@ class InventoryRun(Run):
         for name in self._selected:
             for shared in likely_shared(self._play(name)[0]):
                 keys.setdefault(self.performer(shared, name) if shared.key else name, set()).add(shared.key)
-        work = {self._performing(name): found for name, found in keys.items()}
+        work = {self._again(name): found for name, found in keys.items()}
         self._each(list(work), lambda worker: worker.perform(work[worker]))
 
-    def _performing(self, name: str) -> Worker:
+    def _again(self, name: str) -> Worker:
         if name not in self._selected:
             self.emit(Notice(name, "is not among the selected hosts, and migrates for them; see app_migrate_host"))
-        worker = Worker(*self._play(name), self)
-        self._workers.append(worker)
-        return worker
+        return super()._again(name)
 
     def _play(self, name: str) -> tuple[HostPlay, Login]:
-        if name not in self._plays:
-            (self._plays[name],) = self._fleet.plays([self._inventory.hosts[name]])
-        return self._plays[name]
+        """Of any host of the inventory."""
+        if name not in self._known:
+            (self._known[name],) = self._fleet.plays([self._inventory.hosts[name]])
+        return self._known[name]
 
     def _all_plays(self) -> Plays:
         return [(host.name, self._play(host.name)[0]) for host in self._inventory.select("all")]

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import testinfra.host
 from tests.e2e.cli import PROVISION, Result, provision, wait_for
+from tests.e2e.held import write_role
 
 from provision.lab.inventory import write_inventory
 from provision.lab.lab import Lab
@@ -35,6 +36,12 @@ def version() -> int:
 MIGRATE = ["sleep 1", "date >>$STATE_DIRECTORY/migrations"]
 """Long enough that two runs at once meet in it."""
 DOMAIN = "tiny.test.internal"
+SLOW = """\
+- name: Take longer than a build
+  shell:
+    cmd: sleep 15 && touch /root/database
+    creates: /root/database
+"""
 
 
 class Shop:
@@ -172,6 +179,36 @@ def test_two_databases_are_both_migrated(shop: Shop) -> None:
 
     assert since(shop, before) == [1, 1]
     shop.settle()
+
+
+def test_databases_of_the_hosts_themselves_are_both_migrated(shop: Shop) -> None:
+    """Their URLs are equal, and lead each host to itself."""
+    shop.set(app_database="", app_env={"DATABASE_URL": "postgresql://app-tiny@/tiny?host=/var/run/postgresql"})
+    before = shop.migrations()
+
+    shop.up()
+
+    assert since(shop, before) == [1, 1]
+    shop.settle()
+
+
+def test_a_single_app_host_waits_for_the_others(shop: Shop) -> None:
+    """One of them may have its database."""
+    database, app = shop.names
+    write_role(shop.inventory.parent, "database", SLOW)
+    variables = shop.inventory.parent / "host_vars" / f"{database}.yml"
+    variables.parent.mkdir(exist_ok=True)
+    variables.write_text("roles: [database]\n")
+    shop.change()
+    try:
+        result = shop.up()
+    finally:
+        variables.unlink()
+
+    (done,) = [event for event in result.events if event["event"] == "host_finished" and event["host"] == database]
+    (began,) = [event for event in result.events if event["event"] == "task_started" and event["task"] == "Deploy"]
+    assert (done["changed"], began["host"]) == (1, app)
+    assert result.events.index(done) < result.events.index(began)
 
 
 def test_a_failed_migration_switches_nothing_anywhere(shop: Shop) -> None:

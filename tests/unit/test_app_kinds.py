@@ -15,7 +15,7 @@ from provision.errors import ConfigError, Position, Refused
 from provision.plan import compare
 from provision.resources.base import Diff, Facts, Read, Reading, Rendered, Resource, Shell, partial
 from provision.resources.build import Build
-from provision.resources.deployment import Deployment, identity_of, rollback
+from provision.resources.deployment import Deployment, identity_of, is_local, rollback
 from provision.resources.release import Release
 from provision.resources.removal import Removal
 from provision.source import pack
@@ -230,12 +230,32 @@ def test_another_database_is_migrated(deployment: Deployment) -> None:
         ("postgresql://h/d", "postgresql://h/d"),
         ("postgresql://u:p%40x@h/d", "postgresql://u@h/d"),
         ("sqlite:////var/lib/app-notes/notes.db", ""),
+        ("postgresql+psycopg://app-n@/n?host=/var/run/postgresql", "postgresql://app-n@/n"),
+        ("postgresql:///n?user=u&host=db.internal", "postgresql://db.internal/n"),
         ("postgresql://u:s3cret/v?lue@h/d", "postgresql://u@h/d"),
         ("", ""),
     ],
 )
 def test_a_database_is_known_by_its_url_without_the_password(url: str, identity: str) -> None:
     assert identity_of(url) == identity
+
+
+@pytest.mark.parametrize(
+    ("url", "own"),
+    [
+        ("", True),
+        ("sqlite:///notes.db", True),
+        ("postgresql+psycopg://app-n@/n?host=/var/run/postgresql", True),
+        ("postgresql://u@localhost/n", True),
+        ("postgresql://u@127.0.0.1:5432/n", True),
+        ("postgresql://u@[::1]/n", True),
+        ("postgresql://u@localhost.example.com/n", False),
+        ("postgresql://u@10.0.0.5/n", False),
+        ("postgresql:///n?host=db.internal", False),
+    ],
+)
+def test_a_database_that_each_host_has_for_itself(url: str, own: bool) -> None:
+    assert is_local(identity_of(url)) is own
 
 
 def test_secrets_travel_in_files_alone(deployment: Deployment) -> None:
@@ -363,8 +383,8 @@ def test_reads_need_only_the_name_and_say_nothing_on_a_bare_host(kind: type[Reso
 
 
 def test_a_rollback_names_no_deployment_of_its_own() -> None:
-    step = rollback("notes")
-    assert "ROLLBACK=previous" in step.script
+    step = rollback("notes", 7)
+    assert "ROLLBACK=7" in step.script
     assert "meta" not in step.files
     assert "app-notes-migrate@green.service" in str(step.abort)
 

@@ -20,6 +20,9 @@ all:
     web2: {app_env: {DATABASE_URL: "postgresql://notes:two@db/notes"}}
     staging: {app_env: {DATABASE_URL: "postgresql://notes@db/staging"}}
     alone: {app_env: {DATABASE_URL: "sqlite:///notes.db"}}
+    socket1: {app_env: {DATABASE_URL: "postgresql://app-notes@/notes?host=/var/run/postgresql"}}
+    socket2: {app_env: {DATABASE_URL: "postgresql://app-notes@/notes?host=/var/run/postgresql"}}
+    named: {app_database: main, app_env: {DATABASE_URL: "postgresql://app-notes@localhost/notes"}}
     none: {roles: [python]}
 """
 
@@ -46,8 +49,10 @@ def test_the_first_of_those_with_one_database(plays: Plays) -> None:
         "web1": "web1",
         "web2": "web1",
         "staging": "staging",
+        "named": "named",
     }
-    assert [of.key for of in shared["alone"]] == [""]
+    for own in ("alone", "socket1", "socket2"):
+        assert [of.key for of in shared[own]] == [""]
     assert shared["none"] == []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,7 +53,7 @@ def migrate(
             limit=limit,
             extra=variables(assignments),
             lock_timeout=lock_timeout,
-            command=f"provision migrate {inventory}",
+            command=shlex.join(["provision", "migrate", str(inventory), *(f"--limit={pattern}" for pattern in limit)]),
         )
         return InventoryRun(inventory_of(inventory), options, report, connect)
 

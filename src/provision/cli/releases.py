@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from provision.cli.options import inventory_of
 
 if TYPE_CHECKING:
     from provision.ops.releases import Collector
-    from provision.transport.protocol import Login
+    from provision.transport.protocol import Connection, Login
 
 
 @click.command()
@@ -32,31 +32,28 @@ def releases(inventory: Path, limit: tuple[str, ...], connecting: Connecting, ap
     Exit codes: 0 shown, 1 a host failed, 2 usage or configuration,
     3 a host unreachable, 130 interrupted.
     """
+    from provision.cli.hosts import Quiet
+    from provision.ops.side_by_side import exit_code
     from provision.ops.targets import Targets
     from provision.report.releases import print_releases
 
     targets = Targets(inventory_of(inventory), limit)
     apps = [(targets.login(host), name) for host, name in targets.apps(app)]
-    collector = read_releases(apps, connecting)
-    names = [login.name for login, _ in apps]
-    print_releases(names, collector.records(names), collector.errors, json=json)
-    return worst(collector)
+    stopping = threading.Event()
+    collector = read_releases(apps, connecting.connector(Quiet(), stopping), stopping)
+    print_releases([login.name for login, _ in apps], collector.records(), collector.errors, json=json)
+    return exit_code(collector.ends)
 
 
-def read_releases(apps: Sequence[tuple[Login, str]], connecting: Connecting) -> Collector:
+def read_releases(
+    apps: Sequence[tuple[Login, str]], connect: Callable[[Login], Connection], stopping: threading.Event
+) -> Collector:
     """Ask hosts for the deployments of their apps. Raises click.Abort after Ctrl-C."""
-    from provision.cli.hosts import Quiet
     from provision.cli.work import interruptible
     from provision.ops.releases import Collector, reading
 
-    collector, stopping = Collector(), threading.Event()
-    work = reading(apps, collector, connecting.connector(Quiet(), stopping))
+    collector = Collector()
+    work = reading(apps, collector, connect)
     with interruptible(work, stopping):
         work.execute()
     return collector
-
-
-def worst(collector: Collector) -> int:
-    """The exit code for hosts that did not answer."""
-    codes = {error.exit_code for error in collector.errors.values()}
-    return next((code for code in (2, 1, 3, 4) if code in codes), 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,63 +50,37 @@ def rollback(
     Exit codes: 0 rolled back, 1 a host failed, 2 usage or configuration,
     3 a host unreachable, 4 locked by another run, 130 interrupted.
     """
-    from provision.errors import ProvisionError
-    from provision.report import print_error
-
-    try:
-        return _rollback(inventory, limit, connecting, to, check, lock_timeout, app, verbose, json)
-    except ProvisionError as error:
-        print_error(error, json=json)
-        return error.exit_code
-
-
-def _rollback(
-    inventory: Path,
-    limit: tuple[str, ...],
-    connecting: Connecting,
-    to: int | None,
-    check: bool,
-    lock_timeout: int,
-    app: str | None,
-    verbose: bool,
-    json: bool,
-) -> int:
-    from provision.cli.releases import read_releases, worst
+    from provision.cli.releases import read_releases
     from provision.cli.running import carry_out
     from provision.events import Notice
     from provision.ops.releases import rollback_targets
     from provision.ops.rollback import Rollback, RollbackPlay
     from provision.ops.targets import Targets
     from provision.options import Options
-    from provision.report import Detail, print_error
+    from provision.report import Detail
     from provision.run import Run
 
-    connecting = connecting.with_password()
-    targets = Targets(inventory_of(inventory), limit)
-    found = targets.apps(app)
-    apps = {host.name: name for host, name in found}
-    logins = {host.name: targets.login(host) for host, _ in found}
-    collector = read_releases([(logins[name], app_name) for name, app_name in apps.items()], connecting)
-    for name, error in collector.errors.items():
-        error.message = f"{name}: {error.message}"
-        print_error(error, json=json)
-    if collector.errors:
-        return worst(collector)
-    chosen = rollback_targets(collector.records(list(apps)), to)
-
     def make(report: Report, connect: Callable[[Login], Connection]) -> Run:
+        targets = Targets(inventory_of(inventory), limit)
+        apps = {host.name: (targets.login(host), name) for host, name in targets.apps(app)}
+        collector = read_releases(list(apps.values()), connect, threading.Event())
+        if collector.errors:
+            (name, error), *others = collector.errors.items()
+            for other, trouble in others:
+                report(Notice(other, trouble.message))
+            error.message = f"{name}: {error.message}"
+            raise error
         plays = []
-        for name, target in chosen.items():
+        for name, target in rollback_targets(collector.records(), to).items():
             if target is None:
                 report(Notice(name, "serves it already"))
                 continue
             report(Notice(name, f"goes back to deployment {target.number}, made {target.when}"))
-            resource = Rollback(name=apps[name], number=target.number, digest=target.digest)
-            plays.append((RollbackPlay(resource), logins[name]))
+            login, app_name = apps[name]
+            plays.append((RollbackPlay(Rollback(name=app_name, number=target.number, digest=target.digest)), login))
         report(Notice("", "the database stays as it is"))
         words = ["provision", "rollback", str(inventory), *(["--to", str(to)] if to else [])]
-        options = Options(check=check, lock_timeout=lock_timeout, command=shlex.join(words))
-        return Run(plays, options, report, connect)
+        return Run(plays, Options(check=check, lock_timeout=lock_timeout, command=shlex.join(words)), report, connect)
 
     detail = Detail(check=check, verbose=verbose, command="provision rollback")
     return carry_out(make, Run.execute, detail, connecting, json=json)

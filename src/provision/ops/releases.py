@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -80,28 +81,32 @@ class Collector:
     """Gathers what each host prints; ``emit`` of a SideBySide."""
 
     def __init__(self) -> None:
-        self._output: dict[str, bytes] = {}
-        self.errors: dict[str, ProvisionError] = {}
-        self._complaints: dict[str, bytes] = {}
+        self._printed: defaultdict[tuple[str, str], bytes] = defaultdict(bytes)
+        self.ends: list[CommandEnded] = []
 
     def __call__(self, event: CommandEvent) -> None:
         """Take one event, each host's from a thread of its own."""
         if isinstance(event, CommandOutput):
-            kept = self._output if event.stream == "out" else self._complaints
-            kept[event.host] = kept.get(event.host, b"") + event.data
-        elif isinstance(event, CommandEnded) and event.error is not None:
-            self.errors[event.host] = event.error
-        elif isinstance(event, CommandEnded) and event.status:
-            text = self._complaints.get(event.host, b"").decode("utf-8", "replace").strip()
-            self.errors[event.host] = HostError(f"its deployments could not be read: {text or event.status}")
+            self._printed[event.host, event.stream] += event.data
+        elif isinstance(event, CommandEnded):
+            self.ends.append(event)
 
-    def records(self, hosts: Sequence[str]) -> Records:
-        """The deployments of the hosts that answered."""
-        return {
-            host: parse(self._output.get(host, b"").decode("utf-8", "replace"))
-            for host in hosts
-            if host not in self.errors
+    @property
+    def errors(self) -> dict[str, ProvisionError]:
+        """Why hosts could not be read."""
+        failed = {
+            end.host: HostError(f"its deployments could not be read: {self._text(end.host, 'err')}")
+            for end in self.ends
+            if end.status
         }
+        return {**failed, **{end.host: end.error for end in self.ends if end.error is not None}}
+
+    def records(self) -> Records:
+        """The deployments of the hosts that answered."""
+        return {end.host: parse(self._text(end.host, "out")) for end in self.ends if end.status == 0}
+
+    def _text(self, host: str, stream: str) -> str:
+        return self._printed[host, stream].decode("utf-8", "replace").strip()
 
 
 def reading(

@@ -35,7 +35,7 @@ class Rollback:
 
     def change(self, diff: Diff) -> list[Step]:
         """The way of a deployment, with what is on record in place of a new release."""
-        return [rollback(self.name, str(self.number))]
+        return [rollback(self.name, self.number)]
 
 
 class RollbackPlay:

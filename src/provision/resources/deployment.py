@@ -142,7 +142,7 @@ class Deployment(Recipe):
 
     @property
     def database_identity(self) -> str:
-        """What the hosts of one fleet have in common; empty where every host has a database of its own."""
+        """What tells one database from another on one host; empty for a file of the host, and for none."""
         return self.database or identity_of(str(self.env.get("DATABASE_URL") or ""))
 
     @property
@@ -155,10 +155,11 @@ class Deployment(Recipe):
         """The migration, which one host makes for all that have the same app and the same database."""
         if not self.migrate_commands:
             return None
+        own = not self.database and is_local(self.database_identity)
         folder = f"/srv/{self.name}/migrated"
         note = lines(sh("mkdir -p {}", folder), sh(": >{}", f"{folder}/{self.stamp}"), sh("sync -f {}", folder))
         return Shared(
-            key=f"{self.name} {self.database_identity}" if self.database_identity else "",
+            key="" if own else f"{self.name} {self.database_identity}",
             host=self.migrate_host,
             done=observed.get(self._read, {}).get(f"migrated_{self.stamp}") == "yes",
             needs=frozenset({"package", "release", "user", "build"}),
@@ -244,15 +245,24 @@ def identity_of(url: str) -> str:
     # Not urlsplit: passwords hold unescaped slashes, and half of one would then pass for a path.
     engine, _, rest = url.partition("://")
     login, _, place = rest.rpartition("@")
-    engine, place = engine.partition("+")[0], place.partition("?")[0]
+    engine, (place, _, options) = engine.partition("+")[0], place.partition("?")
     if engine == "sqlite" or not place:
         return ""
+    # libpq takes the server from the options too; a folder there is that of a socket.
+    if place.startswith("/") and (elsewhere := re.search(r"(?:^|&)host=([^/%&][^&]*)", options)):
+        place = elsewhere[1] + place
     user = login.partition(":")[0]
     return f"{engine}://{user}@{place}" if user else f"{engine}://{place}"
 
 
-def rollback(name: str, number: str = "previous") -> Step:
-    """Let an earlier deployment on record serve again, by the same way as a new one."""
+def is_local(identity: str) -> bool:
+    """Is it a database that each host has for itself: a file, or a server over a socket or the loopback?"""
+    place = identity.partition("://")[2].rpartition("@")[2]
+    return re.match(r"$|/|(localhost|127\.[\d.]+|\[::1\])(:\d+)?(/|$)", place) is not None
+
+
+def rollback(name: str, number: int) -> Step:
+    """Let the deployment ``number`` on record serve again, by the same way as a new one."""
     return Step(
         program(*_PROGRAMS, NAME=name, MODE="deploy", ROLLBACK=number),
         title=f"roll back {name}",

@@ -58,8 +58,6 @@ choose_input() {
 	[ -n "$ROLLBACK" ] || return 0
 	[ -n "$active" ] || stop_here "$NAME has no deployment to go back from"
 	now=$(record_of "$active")
-	if [ "$ROLLBACK" = previous ]; then ROLLBACK=$(value "$now/meta" previous); fi
-	[ -n "$ROLLBACK" ] || stop_here "there is no deployment before ${now##*/}"
 	INPUT=$home/deployments/$ROLLBACK
 	[ -e "$INPUT/meta" ] || stop_here "deployment $ROLLBACK of $NAME is not on record; there are: $(ls -x "$home/deployments")"
 	PREVIOUS=$(value "$INPUT/meta" previous)

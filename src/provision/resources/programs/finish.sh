@@ -49,7 +49,7 @@ note_sizes() {
 
 # What served is kept for a rollback, and what the slots use in any case; a failure here is no failure of the deployment.
 prune() {
-	kept=$( (
+	needed=$( (
 		for folder in "$home"/deployments/*; do
 			[ ! -e "$folder/deployed" ] || say "${folder##*/}"
 		done | sort -n | tail -n "$(setting keep)"
@@ -57,7 +57,7 @@ prune() {
 		value "$record/meta" previous
 	) | sort -u)
 	for folder in "$home"/deployments/*; do
-		say "$kept" | grep -qx "${folder##*/}" || rm -rf -- "$folder"
+		say "$needed" | grep -qx "${folder##*/}" || rm -rf -- "$folder"
 	done
 	for kind in build release; do
 		for folder in "$home/${kind}s"/*; do
