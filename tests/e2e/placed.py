@@ -67,5 +67,5 @@ class Placed(Site):
         return self.curl(f"https://{self.domain}{path}", *options).stdout
 
     def visitors(self) -> Visitors:
-        """Who asks ``/version`` and ``/echo``."""
-        return Visitors(self.domain, self.host.address, self.root / AUTHORITY)
+        """Who asks ``/version`` and ``/echo``, and waits for a restart on a busy machine."""
+        return Visitors(self.domain, self.host.address, self.root / AUTHORITY, timeout=120.0)

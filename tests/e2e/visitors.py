@@ -22,8 +22,9 @@ LIMIT = 60_000
 class Visitors:
     """Some ask over connections that are kept alive, some over a new one each time; GETs and POSTs in turn."""
 
-    def __init__(self, domain: str, address: str, authority: Path) -> None:
-        self._domain, self._address = domain, address
+    def __init__(self, domain: str, address: str, authority: Path, timeout: float = 30.0) -> None:
+        """``timeout`` is how long a visitor waits for an answer, in seconds."""
+        self._domain, self._address, self._timeout = domain, address, timeout
         self._context = ssl.create_default_context(cafile=str(authority))
         self._over = threading.Event()
         self._lock = threading.Lock()
@@ -91,7 +92,7 @@ class Visitors:
             self.lost.append(what)
 
     def _connect(self) -> http.client.HTTPSConnection:
-        connection = http.client.HTTPSConnection(self._domain, timeout=30, context=self._context)
-        plain = socket.create_connection((self._address, 443), 30)
+        connection = http.client.HTTPSConnection(self._domain, timeout=self._timeout, context=self._context)
+        plain = socket.create_connection((self._address, 443), self._timeout)
         connection.sock = self._context.wrap_socket(plain, server_hostname=self._domain)
         return connection

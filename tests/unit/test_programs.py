@@ -41,7 +41,7 @@ def test_every_program_is_checked() -> None:
     assert {path.name for path in FOLDER.glob("*.sh")} == {part for parts in PROGRAMS.values() for part in parts}
 
 
-@pytest.mark.parametrize("name", ["bytecode.py", "preflight.py", "gate.py", "holders.py", "lifespan.py"])
+@pytest.mark.parametrize("name", ["bytecode.py", "preflight.py", "gate.py", "hold.py", "holders.py", "lifespan.py"])
 def test_helpers_import_only_the_standard_library(name: str) -> None:
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", source(name).decode().replace('"__main__"', '"nobody"')],

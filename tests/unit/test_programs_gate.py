@@ -176,7 +176,7 @@ def test_one_worker_has_no_supervisor(monkeypatch: pytest.MonkeyPatch) -> None:
     ("states", "verdict"),
     [
         ([(state(active="failed"), [])], "failed: the unit is failed"),
-        ([(state(restarts=5), []), (state(restarts=7), [])], "failed: it ended 2 times by itself"),
+        ([(state(restarts=5), []), (state(restarts=7), [])], "failed: it ended by itself, 2 times"),
         ([(state(), [str(n), str(n + 1)]) for n in range(11, 41, 2)], "failed: workers die and are replaced"),
     ],
     ids=["failed", "restarted", "churn"],

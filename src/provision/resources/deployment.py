@@ -27,7 +27,7 @@ DEPLOYED = {"intact": "yes", "enabled": "yes", "running": "yes", "leftover": "no
 """A deployment as it should be: its files untouched, started at boot, running, and nothing else of the app."""
 
 _PROGRAMS = ("state.sh", "slots.sh", "write.sh", "restart.sh", "explain.sh", "finish.sh", "deploy.sh")
-_HELPERS = ("preflight.py", "gate.py", "holders.py")
+_HELPERS = ("preflight.py", "gate.py", "holders.py", "hold.py")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,6 +204,7 @@ class Deployment(Recipe):
             "digest": self.digest(diff.facts),
             "build": self.build_id(diff.facts),
             "release": release_id(self.src),
+            "folder": self.src.folder,
             "stamp": self.stamp,
             "entrypoint": self.entrypoint,
             "workers": sizes.workers,

@@ -4,7 +4,7 @@
 #   write the slot > import the app > migrate > start > gate > switch > check through Caddy > start its processes
 #   | stop the old processes > drain > stop the old slot
 #
-# Where two copies do not fit into the memory, the switch and the stop of the old slot come before the start.
+# Where two copies do not fit into the memory, the old slot is stopped before the start, and started again to undo it.
 #
 # Left of the bar a failure or a signal undoes everything. If this shell itself is killed, the link still names a slot
 # that serves, and the next run goes on from what it finds. Appended to state.sh, slots.sh, write.sh, restart.sh,
@@ -23,12 +23,8 @@ undo() {
 	trap '' HUP INT TERM
 	set +e
 	if [ -z "$committed" ]; then
-		if [ -n "$restarted" ]; then
-			give_back "$active"
-			found=$(client --port "$(port_of "$active")" --timeout "$(setting start_timeout)") || say "$found"
-		elif [ -n "$switched" ]; then
-			link_to "$linked"
-		fi
+		if [ -n "$switched" ]; then link_to "$linked"; fi
+		if [ -n "$restarted" ]; then give_back; fi
 		if [ -n "$started" ]; then
 			stop_slot "$slot"
 			if [ -n "$active" ] && running "$active"; then
@@ -81,7 +77,6 @@ restore_link() {
 
 # The link decides. Without one Caddy asks blue, so a running blue is treated as the slot that serves.
 find_slots() {
-	if [ -s "$home/restarting" ]; then give_back "$(cat "$home/restarting")"; fi
 	linked=$(active_slot)
 	restore_link
 	active=$linked
@@ -203,13 +198,15 @@ deploy() {
 		make_room
 	fi
 	say "starting app-$NAME@$slot.service"
-	# Where nothing serves, nothing can be lost, and the gate may be quicker.
-	first=''
-	if [ -z "$active" ]; then first=--first; fi
-	start_and_gate "the new release does not serve" ${first:+"$first"}
+	set --
+	# Where nothing serves, nothing can be lost, and the gate may be quicker; where requests wait, it has to be.
+	if [ -z "$active" ] || [ -n "$restarted" ]; then set -- --first; fi
+	if [ -n "$restarted" ]; then set -- "$@" --restarts 1; fi
+	start_and_gate "the new release does not serve" "$@"
 	say "$found" | put "$record/memory_per_worker" 0600 root:root
 	switched=yes
 	link_to "$slot"
+	[ -z "$restarted" ] || let_go_to "$slot"
 	check_through_caddy
 	start_processes
 	committed=yes

@@ -9,7 +9,7 @@ finish() {
 	else
 		rm -f -- "$home/rolled-back"
 	fi
-	rm -f -- "$trials/trial-$slot" "$home/restarting"
+	rm -f -- "$trials/trial-$slot"
 	other=$(other_slot "$slot")
 	measure "$other"
 	note_sizes

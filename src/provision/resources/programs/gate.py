@@ -95,8 +95,8 @@ def workers_of(main_pid: str) -> list[str]:
 class Watch:
     """The unit from inside: its workers must be all there, and stay the same ones."""
 
-    def __init__(self, unit: str, workers: int) -> None:
-        self.unit, self.workers = unit, workers
+    def __init__(self, unit: str, workers: int, limit: int = RESTARTS) -> None:
+        self.unit, self.workers, self.limit = unit, workers, limit
         self.restarts = int(unit_state(unit).get("NRestarts") or 0)
         self.pids: list[str] = []
         self.started = 0
@@ -107,8 +107,8 @@ class Watch:
         state = unit_state(self.unit)
         if state.get("ActiveState") in ("inactive", "failed"):
             raise Failed(f"the unit is {state['ActiveState']}")
-        if int(state.get("NRestarts") or 0) - self.restarts >= RESTARTS:
-            raise Failed(f"it ended {RESTARTS} times by itself")
+        if int(state.get("NRestarts") or 0) - self.restarts >= self.limit:
+            raise Failed("it ended by itself" + (f", {self.limit} times" if self.limit > 1 else ""))
         before, self.pids = self.pids, self.processes(state)
         self.seen.update(self.pids)
         if len(self.seen) > 3 * (self.workers + 1):
@@ -186,9 +186,10 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--upstream", default="")
     parser.add_argument("--first", action="store_true")
+    parser.add_argument("--restarts", type=int, default=RESTARTS)
     parser.add_argument("--measure", action="store_true", help="wait for nothing")
     options = parser.parse_args()
-    watch = Watch(options.unit, options.workers) if options.unit else None
+    watch = Watch(options.unit, options.workers, options.restarts) if options.unit else None
     try:
         if watch and options.measure:
             watch.pids = watch.processes(unit_state(options.unit))

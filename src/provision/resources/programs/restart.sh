@@ -1,8 +1,6 @@
-# For a machine whose memory does not hold two copies: the old slot is stopped before the new one starts. Requests wait
-# in Caddy, which tries again for a while where a connection is refused; the link says first where they wait, since a
-# request that Caddy has sent to one slot is not sent to the other. Appended to slots.sh.
-#
-# $home/restarting names the slot that served, for as long as the link names one that has not proved itself.
+# For a machine whose memory does not hold two copies: the old slot is stopped before the new one starts. Requests are
+# held meanwhile by hold.py, to which Caddy sends them while $trials/hold is there. The link names the old slot until the
+# new one has proved itself, so whatever happens in between, a boot too, the old one is started. Appended to slots.sh.
 
 restarts() {
 	[ "$(setting strategy)" = restart ] && [ -n "$active" ]
@@ -10,25 +8,36 @@ restarts() {
 
 make_room() {
 	say "$(setting memory)"
-	say "stopping app-$NAME@$active.service; requests wait"
 	measure "$active"
-	say "$active" | put "$home/restarting" 0600 root:root
-	sync -f "$home"
-	link_to "$slot"
+	rm -f -- "$trials/hold" "$trials/hold-port"
+	systemd-run --quiet --collect --unit="app-$NAME-hold-$number.service" --property=LimitNOFILE=65536 \
+		--property="ExecStopPost=/bin/rm -f $trials/hold" \
+		"$build/.venv/bin/python" -I -S "$FILES/hold.py" "$NAME" "$(setting port)" "$$"
+	left=100
+	while [ ! -e "$trials/hold" ]; do
+		left=$((left - 1))
+		[ "$left" -gt 0 ] || stop_here "requests cannot be held: $(journal "app-$NAME-hold-$number.service" 5)"
+		sleep 0.1
+	done
 	# For requests that were on their way to the old slot.
 	sleep 1
+	say "stopping app-$NAME@$active.service; requests wait"
 	stop_slot "$active"
 }
 
-# The slot that served serves again; also after a run that was cut in between.
-give_back() { # SLOT
-	link_to "$1"
-	# It has failed, and requests wait for the other.
-	systemctl kill --signal=KILL "app-$NAME@$(other_slot "$1").service" 2>/dev/null || :
-	stop_slot "$(other_slot "$1")"
-	say "starting app-$NAME@$1.service again"
-	for each in "app-$NAME@$1.service" $(process_units "$1"); do
+# Whoever waits goes to this slot, and whoever comes to the one that the link names.
+let_go_to() { # SLOT
+	port_of "$1" | put "$trials/hold-port" 0644 root:root
+	rm -f -- "$trials/hold"
+}
+
+# The new slot has failed, and requests wait: the old one serves again.
+give_back() {
+	systemctl kill --signal=KILL "app-$NAME@$slot.service" 2>/dev/null || :
+	stop_slot "$slot"
+	for each in "app-$NAME@$active.service" $(process_units "$active"); do
 		systemctl start "$each" 2>/dev/null || :
 	done
-	rm -f -- "$home/restarting"
+	found=$(client --port "$(port_of "$active")" --timeout "$(setting start_timeout)") || say "$found"
+	let_go_to "$active"
 }

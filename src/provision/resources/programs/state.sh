@@ -102,5 +102,5 @@ running_in_part() { # SLOT
 
 # Is anything left of a deployment that was cut short?
 leftover() { # ACTIVE SLOT
-	[ -e "$trials/trial-blue" ] || [ -e "$trials/trial-green" ] || [ -e "$home/restarting" ] || running_in_part "$(other_slot "$1")"
+	[ -e "$trials/trial-blue" ] || [ -e "$trials/trial-green" ] || running_in_part "$(other_slot "$1")"
 }

@@ -67,7 +67,7 @@ copy_shipped() { # FOLDER
 			cp -RP -- "$from" "$to.new"
 			sync -f "$to.new"
 			mv -T -- "$to.new" "$to"
-		' sh "$build/app/$path" "$1/$path" </dev/null
+		' sh "$build/app/$(setting folder)/$path" "$1/$path" </dev/null
 	done <"$INPUT/writable"
 }
 

@@ -1,0 +1,178 @@
+"""How large a deployment is made, and what happens where two do not fit at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import testinfra.host
+from tests.e2e.cli import AUTHORITY, provision, wait_for
+from tests.e2e.placed import Placed
+from tests.e2e.websocket import WebSocket
+
+from provision.lab.lab import Lab
+from provision.lab.provider import Host
+
+STEP = "pgrep -o -f '^sh -eu /run/provision'"
+STARTUP = """
+from contextlib import asynccontextmanager
+@asynccontextmanager
+async def lifespan(app):
+    raise RuntimeError("the queue is closed")
+    yield
+app = FastAPI(title="mirror", lifespan=lifespan)"""
+
+
+@pytest.fixture(scope="module")
+def placed(
+    lab: Lab,
+    host: Host,
+    inspect: Callable[[Host], testinfra.host.Host],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Placed:
+    folder = tmp_path_factory.mktemp("mirror")
+    return Placed("mirror", 8000, folder, host, lab.root(host), inspect(host))
+
+
+@pytest.fixture
+def mirror(placed: Placed) -> Placed:
+    """The app, sized and deployed as it is by default, converged."""
+    placed.set(app_workers=2, app_strategy="auto", app_resize=False)
+    placed.change()
+    placed.settle()
+    return placed
+
+
+def total_mb(mirror: Placed) -> int:
+    """The host's memory as it sees it; in a container that is this machine's."""
+    return int(mirror.view.check_output("grep MemTotal /proc/meminfo").split()[1]) // 1024
+
+
+def pretend(mirror: Placed, share: float) -> None:
+    """Let the record say that a worker takes this share of the host's memory."""
+    (mirror.record / "memory_per_worker").write_text(f"{int(total_mb(mirror) * share)}\n")
+
+
+def test_what_a_worker_takes_is_on_record_and_limits_follow(mirror: Placed) -> None:
+    measured = int((mirror.record / "memory_per_worker").read_text())
+    assert 20 < measured < 200
+    mirror.change()
+    planned = provision("plan", mirror.inventory)
+    assert f"memory: 2 slots x (2 workers x {measured} MB + 60) = {2 * (2 * measured + 60)} of" in str(planned)
+    mirror.settle()
+    left = int(total_mb(mirror) * 0.9 - 250 - (2 * measured + 60))
+    most = int(total_mb(mirror) * 0.8)
+    assert int(mirror.show(mirror.slot, "MemoryMax")) // 2**20 == min(left, most)
+    assert int(mirror.show(mirror.slot, "MemoryHigh")) < int(mirror.show(mirror.slot, "MemoryMax"))
+
+
+def test_sizes_stay_until_they_are_asked_for(mirror: Placed) -> None:
+    mirror.set(app_workers="auto")
+    mirror.settle()
+    before = mirror.slot
+    pretend(mirror, 0.3)
+    left_alone = mirror.up()
+    assert left_alone.settled == (0, 1)
+    assert any("would have 1 now" in notice for notice in left_alone.notices)
+
+    mirror.set(app_resize=True)
+    mirror.settle()
+    assert mirror.slot != before
+    assert "--workers" not in mirror.view.file(f"/etc/systemd/system/{mirror.slot}").content_string
+    mirror.set(app_resize=False)
+    again = mirror.up()
+    assert (again.settled, again.notices) == ((0, 1), [])
+
+
+def test_where_two_copies_do_not_fit_requests_wait_for_the_new_one(mirror: Placed) -> None:
+    before, old = mirror.slot, mirror.version
+    pretend(mirror, 0.3)
+    mirror.change()
+    planned = provision("plan", mirror.inventory)
+    assert "so the old release is stopped before the new one starts; one slot takes" in str(planned)
+    visitors = mirror.visitors()
+    with visitors.coming():
+        mirror.up()
+    assert visitors.lost == []
+    assert visitors.versions == {str(old), str(mirror.version)}
+    assert mirror.up().settled == (0, 1)
+    assert mirror.slot != before
+    wait_for("the new release alone", lambda: mirror.running() == {mirror.slot})
+    stopped, started = (
+        int(mirror.show(unit, "InactiveEnterTimestampMonotonic" if unit == before else "ActiveEnterTimestampMonotonic"))
+        for unit in (before, mirror.slot)
+    )
+    assert stopped < started
+
+
+def test_a_release_that_fails_gives_the_memory_back(mirror: Placed) -> None:
+    mirror.set(app_strategy="restart")
+    before = mirror.slot
+    visitors = mirror.visitors()
+    with mirror.broken(), visitors.coming():
+        mirror.edit("main.py", '\napp = FastAPI(title="mirror")', STARTUP)
+        failed = mirror.up(code=1)
+    assert "cause: the app's own startup failed" in failed.log
+    assert "undone: " in failed.log
+    assert (visitors.lost, visitors.versions) == ([], {str(mirror.version)})
+    wait_for("the old release alone", lambda: mirror.running() == {mirror.slot} == {before})
+    assert mirror.up().settled == (0, 1)
+
+
+@pytest.mark.parametrize(
+    "moment", ["[ -e /run/app-mirror/hold ]", "pgrep -f '[g]ate.py.*--unit'"], ids=["stop", "gate"]
+)
+def test_a_run_killed_while_requests_wait_leaves_the_old_release_to_them(mirror: Placed, lab: Lab, moment: str) -> None:
+    mirror.set(app_strategy="restart")
+    before, old = mirror.slot, mirror.version
+    visitors = mirror.visitors()
+    with visitors.coming():
+        wanted = mirror.change()
+        process = mirror.start("up")
+        kill = f"if {moment} >/dev/null; then kill -9 $({STEP}) && exit; fi"
+        killed = lab.run(mirror.host, f"for _ in $(seq 3000); do {kill}; sleep 0.02; done; exit 9")
+        process.communicate()
+    assert (killed.returncode, process.returncode) == (0, 1), killed.stderr
+    assert (visitors.lost, visitors.versions) == ([], {str(old)})
+    assert mirror.slot == before
+    # The program that holds requests ends when nobody is connected to it any more.
+    wait_for("the old release alone", lambda: mirror.running() == {before})
+
+    mirror.settle()
+    assert wait_for("an answer", lambda: mirror.get("/version"))["version"] == wanted
+    wait_for("the new release alone", lambda: mirror.running() == {mirror.slot})
+    assert mirror.view.check_output("ls /run/app-mirror") == "hold.sock"
+
+
+def test_one_worker_keeps_a_room_together_and_its_guests_until_it_is_drained(
+    placed: Placed, lab: Lab, host: Host, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """A switch leaves WebSockets where they are, for as long as app_drain says."""
+    folder = tmp_path_factory.mktemp("hub")
+    hub = Placed("hub", 8010, folder, host, lab.root(host), placed.view, app_workers=1, app_drain=20)
+    hub.settle()
+    authority = hub.root / AUTHORITY
+    guests = [WebSocket(hub.domain, host.address, authority, "/room") for _ in range(3)]
+    for number in range(10):
+        guests[number % 3].send(f"hello {number}")
+        assert [guest.receive() for guest in guests] == [f"1: hello {number}"] * 3
+    # No supervisor: the unit's main process is the one that answers.
+    pid = str(wait_for("an answer", lambda: hub.get("/"))["pid"])
+    assert pid == hub.show(hub.slot, "MainPID")
+
+    hub.change()
+    process = hub.start("up")
+    late = wait_for("the new release", lambda: (hub.get("/") or {}).get("version") == 2 and hub)
+    newcomer = WebSocket(late.domain, host.address, authority, "/room")
+    newcomer.send("anybody here?")
+    assert newcomer.receive() == "2: anybody here?"
+    guests[0].send("still here")
+    assert [guest.receive() for guest in guests] == ["1: still here"] * 3
+    for guest in guests:
+        guest.close()
+    # Nobody is left, so it ends before its time.
+    process.communicate()
+    assert process.returncode == 0
+    assert hub.running() == {hub.slot}
+    newcomer.close()
+    assert hub.up().settled == (0, 1)
