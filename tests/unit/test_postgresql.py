@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import urllib.parse
 from collections.abc import Mapping
@@ -149,8 +150,9 @@ def test_the_url_of_another_host() -> None:
 
 
 def test_the_url_names_the_authority_where_the_driver_takes_it_from_there() -> None:
-    there = {"postgresql_host": "db.internal", "postgresql_ca_cert": "db.crt"}
-    assert url(**there).endswith("?sslmode=verify-full&sslrootcert=/etc/ssl/postgresql-ca.crt")
+    there = {"postgresql_host": "db.internal", "postgresql_ca_cert": "PEM"}
+    digest = hashlib.sha256(b"PEM").hexdigest()
+    assert url(**there).endswith(f"?sslmode=verify-full&sslrootcert=/etc/ssl/postgresql-{digest[:12]}.crt")
     assert url(**there, postgresql_ssl_mode="verify-ca", postgresql_driver="asyncpg").endswith("?ssl=verify-ca")
 
 
@@ -162,4 +164,4 @@ def test_a_server_elsewhere_gets_no_task_here() -> None:
 def test_a_database_without_an_app_needs_a_name() -> None:
     with pytest.raises(ConfigError) as refusal:
         play({}, "postgresql").check()
-    assert "app_name" in refusal.value.message
+    assert "name the database in postgresql_db" in refusal.value.message
