@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import select
+import struct
 import subprocess
+import termios
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,14 +22,28 @@ class Terminal:
 
     def __init__(self, process: subprocess.Popen[bytes], master: int) -> None:
         self._process, self._master = process, master
-        self.seen = ""
-        """All that was written so far, without escape sequences."""
+        self._expected = 0
+        self.written = ""
+        """All that was written so far."""
+
+    @property
+    def seen(self) -> str:
+        """The same without escape sequences."""
+        return re.sub(r"\x1b\[[0-?]*[ -/]*[@-~]|\r", "", self.written)
 
     def read_until(self, text: str, timeout: float = 30.0) -> None:
         """Read until ``text`` was written."""
         deadline = time.monotonic() + timeout
         while text not in self.seen:
             assert self._read(deadline), f"waited in vain for {text!r}, after:\n{self.seen}"
+
+    def expect(self, pattern: str, timeout: float = 30.0) -> re.Match[str]:
+        """Read until ``pattern`` was written behind what was expected before."""
+        deadline = time.monotonic() + timeout
+        while not (found := re.compile(pattern).search(self.seen, self._expected)):
+            assert self._read(deadline), f"waited in vain for {pattern!r}, after:\n{self.seen[self._expected :]}"
+        self._expected = found.end()
+        return found
 
     def type(self, text: str) -> None:
         """Type ``text`` and Enter."""
@@ -35,6 +52,10 @@ class Terminal:
     def press(self, keys: str) -> None:
         """Press keys; Ctrl-C is \\x03."""
         os.write(self._master, keys.encode())
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Change the size of the window."""
+        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def end(self, timeout: float = 30.0) -> int:
         """Read on to the end; the exit code."""
@@ -51,17 +72,23 @@ class Terminal:
             data = os.read(self._master, 65536)
         except OSError:  # EIO: nobody has the other side open any more.
             return False
-        self.seen += re.sub(r"\x1b\[[0-?]*[ -/]*[@-~]|\r", "", data.decode("utf-8", "replace"))
+        self.written += data.decode("utf-8", "replace")
         return bool(data)
 
 
 @contextmanager
-def terminal(*words: str | Path) -> Iterator[Terminal]:
+def terminal(
+    *words: str | Path, rows: int = 24, columns: int = 80, environ: Mapping[str, str] | None = None
+) -> Iterator[Terminal]:
     """``provision WORDS`` on a terminal of its own; killed at the end of the block, if it still goes on."""
     master, slave = os.openpty()
     # With a controlling terminal: Ctrl-C is a signal only there.
     argv: list[str | Path] = ["setsid", "--ctty", "--wait", PROVISION, *words]
-    process = subprocess.Popen(argv, stdin=slave, stdout=slave, stderr=slave)
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    # Python takes COLUMNS before it asks the terminal.
+    inherited = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "NO_COLOR")}
+    env = {**inherited, "TERM": "xterm-256color", "LC_ALL": "C.UTF-8", **(environ or {})}
+    process = subprocess.Popen(argv, stdin=slave, stdout=slave, stderr=slave, env=env)
     os.close(slave)
     try:
         yield Terminal(process, master)

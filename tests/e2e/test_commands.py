@@ -1,18 +1,11 @@
-"""The everyday commands against one provisioned host."""
+"""The commands about an app, against one host that serves it: run and logs."""
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
-import os
-import pty
 import re
-import select
 import signal
-import struct
 import subprocess
-import termios
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,10 +13,10 @@ from pathlib import Path
 import pytest
 import testinfra.host
 from tests.e2e.cli import PROVISION, Site, wait_for
+from tests.e2e.terminal import terminal
 
-from provision.lab.inventory import write_inventory
 from provision.lab.lab import Lab
-from provision.lab.provider import Host, Image
+from provision.lab.provider import Host
 
 SECRET = "s3cr3t %h $HOME 'x\""
 
@@ -42,11 +35,9 @@ def site(
     return site
 
 
-def call(
-    command: str, site: Site, *words: str, stdin: bytes = b"", inventory: Path | None = None
-) -> subprocess.CompletedProcess[bytes]:
+def call(command: str, site: Site, *words: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     """Run ``provision COMMAND INVENTORY WORDS`` to its end."""
-    argv: list[str | Path] = [PROVISION, command, inventory or site.inventory, *words]
+    argv: list[str | Path] = [PROVISION, command, site.inventory, *words]
     return subprocess.run(argv, input=stdin, capture_output=True, check=False, timeout=60)
 
 
@@ -61,69 +52,6 @@ def started(command: str, site: Site, *words: str) -> Iterator[subprocess.Popen[
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         yield process
         process.kill()
-
-
-@pytest.fixture
-def unreachable(site: Site, tmp_path: Path) -> Path:
-    """An inventory with a second host that is not there."""
-    path = tmp_path / "inventory.yml"
-    write_inventory(path, [site.host], site.variables)
-    text = path.read_text().replace(
-        "  vars:", "    gone:\n      ansible_host: 127.0.0.1\n      ansible_port: 9\n  vars:"
-    )
-    path.write_text(text)
-    return path
-
-
-class Terminal:
-    """A command with a terminal of its own, as a person has it."""
-
-    def __init__(self, *argv: str | Path, rows: int = 24, columns: int = 80) -> None:
-        self.pid, self._fd = pty.fork()
-        if self.pid == 0:
-            os.execv(argv[0], [str(word) for word in argv])
-        self.resize(rows, columns)
-        self.seen = ""
-
-    def resize(self, rows: int, columns: int) -> None:
-        """Change the size of the window."""
-        fcntl.ioctl(self._fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-
-    def type(self, text: str) -> None:
-        """Press keys."""
-        os.write(self._fd, text.encode())
-
-    def expect(self, pattern: str) -> re.Match[str]:
-        """Wait until the screen has shown ``pattern``, and forget what was before its end."""
-        return wait_for(f"{pattern!r} after {self.seen!r}", lambda: self._look(pattern), timeout=30)
-
-    def _look(self, pattern: str) -> re.Match[str] | None:
-        if select.select([self._fd], [], [], 0)[0]:
-            # An error: its last process has closed it.
-            with contextlib.suppress(OSError):
-                self.seen += os.read(self._fd, 65536).decode("utf-8", "replace")
-        if found := re.search(pattern, self.seen):
-            self.seen = self.seen[found.end() :]
-        return found
-
-    def wait(self) -> int:
-        """The exit code."""
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-
-
-@pytest.fixture
-def terminal() -> Iterator[Callable[..., Terminal]]:
-    """Starts commands with a terminal; what still runs at the end is hung up."""
-    made: list[Terminal] = []
-
-    def start(*argv: str | Path, rows: int = 24, columns: int = 80) -> Terminal:
-        made.append(Terminal(*argv, rows=rows, columns=columns))
-        return made[-1]
-
-    yield start
-    for one in made:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(one.pid, signal.SIGHUP)
 
 
 def test_run_is_the_slot_in_all_but_its_words(site: Site) -> None:
@@ -202,22 +130,22 @@ def test_a_run_that_is_ended_leaves_nothing(site: Site, number: signal.Signals, 
     wait_for("an empty folder", lambda: site.view.check_output("ls /run/provision") == "lock")
 
 
-def test_run_gives_a_terminal(site: Site, terminal: Callable[..., Terminal]) -> None:
+def test_run_gives_a_terminal(site: Site) -> None:
     """Of the right size, with Ctrl-C for the command and not for provision, and the command's exit code."""
-    python = terminal(PROVISION, "run", site.inventory, "-t", "--", "python", "-q", rows=33, columns=77)
-    python.expect(">>> ")
-    python.type("import os; os.get_terminal_size(), os.getcwd(), os.environ['SECRET_KEY']\n")
-    assert python.expect(r"columns=(\d+), lines=(\d+)").groups() == ("77", "33")
-    python.expect("/srv/notes/builds/.*s3cr3t")
-    python.resize(40, 100)
-    python.type("import time; time.sleep(600)\n")
-    python.expect("sleep\\(600\\)\r\n")
-    python.type("\x03")
-    python.expect("KeyboardInterrupt")
-    python.type("os.get_terminal_size()\n")
-    assert python.expect(r"columns=(\d+), lines=(\d+)").groups() == ("100", "40")
-    python.type("raise SystemExit(5)\n")
-    assert python.wait() == 5
+    with terminal("run", site.inventory, "-t", "--", "python", "-q", rows=33, columns=77) as python:
+        python.expect(">>> ")
+        python.type("import os; os.get_terminal_size(), os.getcwd(), os.environ['SECRET_KEY']")
+        assert python.expect(r"columns=(\d+), lines=(\d+)").groups() == ("77", "33")
+        python.expect("/srv/notes/builds/.*s3cr3t")
+        python.resize(40, 100)
+        python.type("import time; time.sleep(600)")
+        python.expect("sleep\\(600\\)\n")
+        python.press("\x03")
+        python.expect("KeyboardInterrupt")
+        python.type("os.get_terminal_size()")
+        assert python.expect(r"columns=(\d+), lines=(\d+)").groups() == ("100", "40")
+        python.type("raise SystemExit(5)")
+        assert python.end() == 5
 
 
 def test_run_refuses_a_terminal_where_there_is_none(site: Site) -> None:
@@ -285,38 +213,3 @@ def test_logs_end_with_their_reader(site: Site) -> None:
     done = subprocess.run(["sh", "-c", command], capture_output=True, check=False, timeout=30)
     assert done.stdout.count(b"\n") == 2
     assert done.stderr == b""
-
-
-def test_exec_runs_a_line_or_a_program_as_root(site: Site) -> None:
-    line = call("exec", site, "--", "id -un; pwd; umask; echo oops >&2")
-    assert (line.stdout, line.stderr, line.returncode) == (b"root\n/root\n0022\n", b"oops\n", 0)
-    assert call("exec", site, "--", "printf", "%s|", "a  b", "$HOME").stdout == b"a  b|$HOME|"
-
-
-def test_exec_is_root_through_sudo(make_host: Callable[[Image], Host], site: Site, tmp_path: Path) -> None:
-    path = tmp_path / "inventory.yml"
-    write_inventory(path, [make_host(Image("bookworm", "cloud"))], {})
-    assert call("exec", site, "--", "id", "-un", inventory=path).stdout == b"root\n"
-
-
-def test_exec_on_several_hosts_names_them(site: Site, unreachable: Path) -> None:
-    done = call("exec", site, "--", "echo here", inventory=unreachable)
-    name = site.host.name
-    assert done.stdout.decode() == f"{name} | here\n"
-    assert b"unreachable: [gone]" in done.stderr
-    assert done.returncode == 3
-
-
-def test_exec_puts_failure_before_unreachable(site: Site, unreachable: Path) -> None:
-    done = call("exec", site, "--", "exit 9", inventory=unreachable)
-    assert f"{site.host.name} | exit status 9\n" in done.stderr.decode()
-    assert done.returncode == 1
-
-
-def test_ssh_logs_in(site: Site, terminal: Callable[..., Terminal]) -> None:
-    assert call("ssh", site, site.host.name, "--", "echo", "$SHELL").stdout == b"/bin/bash\n"
-    assert call("ssh", site, "--", "exit", "6").returncode == 6
-    shell = terminal(PROVISION, "ssh", site.inventory, site.host.name)
-    shell.expect(r"root@.*# ")
-    shell.type("exit 4\n")
-    assert shell.wait() == 4
