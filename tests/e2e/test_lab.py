@@ -119,6 +119,16 @@ def test_reset_gives_a_fresh_disk_and_host_key(lab: Lab, fresh_host: Host) -> No
     assert lab.run(again, "test -e /etc/left-behind").returncode == 1
 
 
+def test_a_restart_keeps_the_disk_and_forgets_what_was_in_memory(lab: Lab, fresh_host: Host) -> None:
+    boot = lab.run(fresh_host, _BOOT).stdout
+    lab.run(fresh_host, "echo kept >/root/kept; echo lost >/run/lost")
+
+    lab.restart(fresh_host)
+
+    assert lab.run(fresh_host, "cat /root/kept; ls /run/lost").stdout == "kept\n"
+    assert lab.run(fresh_host, _BOOT).stdout != boot
+
+
 def test_up_repairs_a_host_whose_supervisor_was_killed(own_name: str, lab_base: Path) -> None:
     lab = Lab.up(own_name, lab_base)
     (host,) = lab.hosts

@@ -106,6 +106,13 @@ class Lab:
         self.wait(fresh)
         return fresh
 
+    def restart(self, host: Host) -> None:
+        """Pull the plug of ``host`` and boot it from its own disk; answering."""
+        with self._changing():
+            self._provider.stop(host)
+            self._provider.start(host)
+        self.wait(host)
+
     def remove(self, host: Host) -> None:
         """End ``host`` and delete all of it."""
         with self._changing():

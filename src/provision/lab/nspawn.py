@@ -94,6 +94,10 @@ class Nspawn:
                 raise ProvisionError(f"{host.name} does not boot: {self.log(host).read_text(errors='replace').strip()}")
             time.sleep(0.02)
 
+    def stop(self, host: Host) -> None:
+        """Kill every process of the container; the overlay stays."""
+        self._end(host.name)
+
     def running(self, host: Host) -> bool:
         """Whether a process lives in the container."""
         return processes.exists(processes.container(_group(host.name)))

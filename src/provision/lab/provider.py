@@ -74,6 +74,10 @@ class Provider(Protocol):
         """Boot ``host`` unless it runs undamaged; repair what a crash left. Does not wait for its sshd."""
         ...
 
+    def stop(self, host: Host) -> None:
+        """Pull the plug of ``host``: nothing in it is told, and its disk stays."""
+        ...
+
     def running(self, host: Host) -> bool:
         """Whether ``host`` has been booted and not ended since."""
         ...
