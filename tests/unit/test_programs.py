@@ -19,7 +19,9 @@ PROGRAMS = {
     "remove": ("state.sh", "remove.sh"),
     "build": ("state.sh", "build.sh"),
     "python": ("python.sh",),
-    "deploy": ("state.sh", "slots.sh", "write.sh", "restart.sh", "explain.sh", "finish.sh", "deploy.sh"),
+    "deploy": tuple(
+        f"{name}.sh" for name in ["state", "slots", "write", "restart", "balancer", "explain", "finish", "deploy"]
+    ),
 }
 CHECKERS = {
     "dash": ["dash", "-n", "-"],

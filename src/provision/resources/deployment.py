@@ -26,7 +26,8 @@ from provision.shell import Sh, lines, sh
 DEPLOYED = {"intact": "yes", "enabled": "yes", "running": "yes", "leftover": "no"}
 """A deployment as it should be: its files untouched, started at boot, running, and nothing else of the app."""
 
-_PROGRAMS = ("state.sh", "slots.sh", "write.sh", "restart.sh", "explain.sh", "finish.sh", "deploy.sh")
+_PARTS = ("state", "slots", "write", "restart", "balancer", "explain", "finish", "deploy")
+_PROGRAMS = tuple(f"{name}.sh" for name in _PARTS)
 _HELPERS = ("preflight.py", "gate.py", "holders.py", "hold.py")
 
 
@@ -76,12 +77,16 @@ class Deployment(Recipe):
     """Seconds until the first good answer."""
     drain: int = 10
     """Seconds the old slot has for open connections before it is stopped."""
+    balancer_drain: int = 0
+    """Seconds in which a load balancer notices that the host is not to be asked; 0 where it need not."""
     retry: bool = False
     """Deploy also what was rolled back."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._demand.check()
+        if self.balancer_drain < 0:
+            raise ValueError(f"balancer_drain is a number of seconds, not {self.balancer_drain}")
         if self.keep < 1:
             raise ValueError(f"keep is a number above 0, not {self.keep}")
         if not 1024 <= self.port <= 65533:
@@ -223,6 +228,7 @@ class Deployment(Recipe):
             "health_path": self.health_path,
             "start_timeout": self.start_timeout,
             "drain": self.drain,
+            "balancer_drain": self.balancer_drain,
         }
         lines = "".join(f"{key}={value}\n" for key, value in meta.items())
         return {"meta": lines.encode(), **self._carried()} | {name: source(name) for name in _HELPERS}

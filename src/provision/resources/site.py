@@ -15,6 +15,7 @@ PRIVATE_RANGES = "private_ranges"
 """Caddy's word for all private networks."""
 
 _NAME = re.compile(r"(?:\*\.)?[\w-]+(?:\.[\w-]+)*")
+_UPSTREAM = re.compile(r"(?:[\w.-]+|\[[0-9a-f:]+\])(?::\d{1,5})?", re.IGNORECASE)
 _PATH = re.compile(r"(?:/[\w.~-]+)*")
 
 STORAGE = "/var/lib/caddy/.local/share/caddy/certificates"
@@ -58,6 +59,8 @@ class Site:
     """Addresses, networks, or ``private_ranges``."""
     health_path: str = ""
     """Answers for any name."""
+    upstreams: tuple[str, ...] = ()
+    """The hosts of the app, where this one is their load balancer."""
 
     def __post_init__(self) -> None:
         for name in self.name:
@@ -72,6 +75,7 @@ class Site:
             _check_proxy(proxy)
         if not _PATH.fullmatch(self.health_path):
             raise ValueError(f"health_path {self.health_path!r} is no path such as /healthz")
+        self._check_upstreams()
 
     def _check_port(self) -> None:
         port, secure = self.http_port, bool(self.name) and self.tls != "off"
@@ -82,6 +86,13 @@ class Site:
         if self.app_port <= port <= self.app_port + 2:
             taken = f"app_port {self.app_port} takes {self.app_port} to {self.app_port + 2}"
             raise ValueError(f"http_port {port} is one of the app's own: {taken}")
+
+    def _check_upstreams(self) -> None:
+        for upstream in self.upstreams:
+            if not _UPSTREAM.fullmatch(upstream):
+                raise ValueError(f"upstreams {upstream!r} is no address or name such as 10.0.0.5 or web1.internal:8080")
+        if self.upstreams and self.app_port:
+            raise ValueError("upstreams are the app on other hosts, and this one has it too: give it roles: [caddy]")
 
     def reads(self) -> Iterable[Read]:
         """One look into Caddy's storage."""

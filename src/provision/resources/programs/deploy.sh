@@ -1,14 +1,14 @@
 # Puts a deployment into the slot that does not serve, and lets it serve once it has proved that it can. Whatever ends
 # this program before that, the old deployment serves as before: nothing it uses is written.
 #
-#   write the slot > import the app > migrate > start > gate > switch > check through Caddy > start its processes
-#   | stop the old processes > drain > stop the old slot
+#   write the slot > import the app > migrate > leave the balancer > start > gate > switch > check through Caddy
+#   > start its processes | join the balancer > stop the old processes > drain > stop the old slot
 #
 # Where two copies do not fit into the memory, the old slot is stopped before the start, and started again to undo it.
 #
 # Left of the bar a failure or a signal undoes everything. If this shell itself is killed, the link still names a slot
 # that serves, and the next run goes on from what it finds. Appended to state.sh, slots.sh, write.sh, restart.sh,
-# explain.sh and finish.sh.
+# balancer.sh, explain.sh and finish.sh.
 
 # MODE is deploy, retry (also what was rolled back) or migrate (and start nothing).
 
@@ -32,6 +32,7 @@ undo() {
 			else
 				say "" "undone: nothing was switched"
 			fi
+			join_balancer
 		fi
 	fi
 	rm -f -- "/run/systemd/system/app-$NAME-preflight.service" "$trials/preflight.py" "$trials/preflight.log"
@@ -193,6 +194,7 @@ deploy() {
 	preflight
 	: >"$trials/trial-$slot"
 	migrate
+	leave_balancer
 	if restarts; then
 		restarted=yes
 		make_room
@@ -210,6 +212,7 @@ deploy() {
 	check_through_caddy
 	start_processes
 	committed=yes
+	join_balancer
 	finish
 }
 

@@ -28,7 +28,7 @@ keep_serving() {
 	enable_slots
 	running "$slot" || start_and_gate "the release that was serving does not start"
 	running_whole "$slot" || start_processes
-	rm -f -- "$trials/trial-$slot"
+	rm -f -- "$trials/trial-$slot" "$trials/draining"
 	stop_slot "$(other_slot "$slot")"
 	note_sizes
 }

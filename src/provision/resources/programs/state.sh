@@ -102,5 +102,6 @@ running_in_part() { # SLOT
 
 # Is anything left of a deployment that was cut short?
 leftover() { # ACTIVE SLOT
-	[ -e "$trials/trial-blue" ] || [ -e "$trials/trial-green" ] || running_in_part "$(other_slot "$1")"
+	[ -e "$trials/trial-blue" ] || [ -e "$trials/trial-green" ] || [ -e "$trials/draining" ] ||
+		running_in_part "$(other_slot "$1")"
 }

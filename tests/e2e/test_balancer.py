@@ -1,0 +1,178 @@
+"""One name for several hosts: Caddy of the role before them, from an inventory as the how-to shows it."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+import testinfra.host
+import yaml
+from tests.e2e.cli import AUTHORITY, Result, provision, wait_for
+from tests.e2e.visitors import Visitors
+
+from provision.lab.inventory import write_inventory
+from provision.lab.lab import Lab
+from provision.lab.provider import Host
+
+MIRROR = Path(__file__).parents[1] / "apps" / "mirror"
+DOMAIN = "mirror.test.internal"
+LEFT = "unexpected status code"
+"""What a balancer's Caddy says of a check that was not answered with 200."""
+
+
+class Balanced:
+    """A balancer and two hosts with the app mirror."""
+
+    def __init__(self, folder: Path, lab: Lab, hosts: list[Host], views: list[testinfra.host.Host]) -> None:
+        self.front, *self.hosts = hosts
+        self.view, *self.views = views
+        self.lab, self.inventory = lab, folder / "inventory.yml"
+        self.app = Path(shutil.copytree(MIRROR, folder / "mirror", ignore=shutil.ignore_patterns("__pycache__")))
+        self.version = 1
+        self.set()
+
+    def set(self, **variables: object) -> None:
+        """Write the inventory, with these variables of the app's hosts besides the usual ones."""
+        front = {"roles": ["caddy"], "caddy_upstreams": [host.address for host in self.hosts]}
+        app = {
+            "app_source": str(self.app),
+            "app_workers": 1,
+            "app_drain": 2,
+            "app_balancer_drain": 3,
+            "caddy_trusted_proxies": [self.front.address],
+            **variables,
+        }
+        common = {"caddy_source": "distro", "caddy_domain": DOMAIN, "caddy_health_path": "/healthz"}
+        write_inventory(self.inventory, [self.front, *self.hosts], common)
+        tree = yaml.safe_load(self.inventory.read_text())
+        tree["all"]["children"] = {
+            "front": {"hosts": {self.front.name: None}, "vars": {**front, "caddy_tls": "internal"}},
+            "app": {"hosts": {host.name: None for host in self.hosts}, "vars": {**app, "caddy_tls": "off"}},
+        }
+        # As written by hand: YAML 1.1 takes a bare off for a boolean, and so do we.
+        self.inventory.write_text(yaml.safe_dump(tree, sort_keys=False).replace("'off'", "off"))
+
+    def change(self) -> int:
+        """Another release; its version."""
+        text = (self.app / "main.py").read_text()
+        (self.app / "main.py").write_text(
+            text.replace(f"VERSION = {self.version}\n", f"VERSION = {self.version + 1}\n")
+        )
+        self.version += 1
+        return self.version
+
+    def up(self) -> Result:
+        result = provision("up", self.inventory)
+        assert result.code == 0, str(result)
+        return result
+
+    def visitors(self, timeout: float = 30.0) -> Visitors:
+        """They know the balancer alone."""
+        authority = self.lab.root(self.front) / AUTHORITY
+        return Visitors(DOMAIN, self.front.address, authority, timeout)
+
+    def status(self) -> str:
+        """What the balancer answers."""
+        where = ["--resolve", f"{DOMAIN}:443:{self.front.address}", "--insecure", "--silent", "--max-time", "15"]
+        argv = ["curl", *where, "--output", "/dev/null", "--write-out", "%{http_code}", f"https://{DOMAIN}/version"]
+        return subprocess.run(argv, capture_output=True, text=True, check=False).stdout
+
+    def noticed(self, since: str) -> Mapping[str, int]:
+        """How often the balancer was told 503 by each host since then."""
+        log = self.view.check_output("journalctl -u caddy -o cat --since '%s' | grep '%s' | grep 503 || :", since, LEFT)
+        return {host.name: log.count(f"{host.address}:80") for host in self.hosts}
+
+    def now(self) -> str:
+        """The time of the balancer."""
+        return str(self.view.check_output("date '+%Y-%m-%d %H:%M:%S'"))
+
+
+@pytest.fixture(scope="module")
+def balanced(
+    lab: Lab, inspect: Callable[[Host], testinfra.host.Host], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Balanced]:
+    hosts = [lab.add(), lab.add(), lab.add()]
+    balanced = Balanced(tmp_path_factory.mktemp("balanced"), lab, hosts, [inspect(host) for host in hosts])
+    balanced.up()
+    assert balanced.up().settled == (0, 1) * 3
+    yield balanced
+    for host in hosts:
+        lab.remove(host)
+
+
+@pytest.fixture(autouse=True)
+def well(balanced: Balanced) -> None:
+    """Every test begins with an answer of the balancer."""
+    balanced.set()
+    balanced.up()
+    wait_for("an answer", lambda: balanced.status() == "200")
+
+
+@pytest.mark.parametrize("strategy", ["switch", "restart"])
+def test_a_host_leaves_while_it_deploys_and_no_request_is_lost(balanced: Balanced, strategy: str) -> None:
+    balanced.set(app_strategy=strategy)
+    before, version, visitors = balanced.now(), balanced.change(), balanced.visitors()
+
+    with visitors.coming():
+        result = balanced.up()
+
+    assert visitors.lost == []
+    assert visitors.answered >= 1500
+    assert visitors.versions == {str(version - 1), str(version)}
+    assert all(balanced.noticed(before).values()), balanced.noticed(before)
+    deploys = [event["host"] for event in result.events if event.get("task") == "Deploy" and "host" in event]
+    assert deploys == sorted(deploys)  # One after the other.
+    assert balanced.up().settled == (0, 1) * 3
+
+
+def test_a_failed_release_brings_its_host_back(balanced: Balanced) -> None:
+    balanced.set(app_health_path="/nowhere", app_start_timeout=5)
+    balanced.change()
+    before, visitors = balanced.now(), balanced.visitors()
+
+    with visitors.coming(at_least=300):
+        failed = provision("up", balanced.inventory)
+
+    assert (failed.code, visitors.lost, len(visitors.versions)) == (1, [], 1)
+    first, second = balanced.noticed(before).values()
+    assert (first > 0, second) == (True, 0)
+    for view in balanced.views:
+        assert not view.file("/run/app-mirror/draining").exists
+
+
+def test_what_a_killed_deployment_took_out_comes_back_by_itself_and_by_the_next_run(balanced: Balanced) -> None:
+    view = balanced.views[0]
+    view.check_output("touch /run/app-mirror/draining")
+    result = balanced.up()
+
+    assert not view.file("/run/app-mirror/draining").exists
+    assert result.changed == ["app : Deploy"]
+    assert balanced.up().settled == (0, 1) * 3
+
+
+def test_a_host_that_is_gone_is_not_asked(balanced: Balanced) -> None:
+    """Who asks while it goes waits for the other; afterwards nobody does."""
+    slot = (balanced.lab.root(balanced.hosts[0]) / "srv/mirror/active").readlink().name
+    balanced.views[0].check_output("systemctl stop caddy %s", f"app-mirror@{slot}.service")
+    visitors = balanced.visitors()
+    try:
+        with visitors.coming(at_least=300):
+            pass
+    finally:
+        balanced.views[0].check_output("systemctl start caddy %s", f"app-mirror@{slot}.service")
+
+    assert visitors.lost == []
+
+
+def test_a_host_that_balances_no_more_forgets_it(balanced: Balanced) -> None:
+    site = balanced.lab.root(balanced.front) / "etc/caddy/sites/balancer.caddy"
+    text = balanced.inventory.read_text()
+    assert site.exists()
+
+    balanced.inventory.write_text(text.replace("caddy_upstreams:", "unused:"))
+    balanced.up()
+
+    assert not site.exists()
