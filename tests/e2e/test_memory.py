@@ -6,9 +6,8 @@ from collections.abc import Callable
 
 import pytest
 import testinfra.host
-from tests.e2e.cli import AUTHORITY, provision, wait_for
+from tests.e2e.cli import provision, wait_for
 from tests.e2e.placed import Placed
-from tests.e2e.websocket import WebSocket
 
 from provision.lab.lab import Lab
 from provision.lab.provider import Host
@@ -142,37 +141,3 @@ def test_a_run_killed_while_requests_wait_leaves_the_old_release_to_them(mirror:
     assert wait_for("an answer", lambda: mirror.get("/version"))["version"] == wanted
     wait_for("the new release alone", lambda: mirror.running() == {mirror.slot})
     assert mirror.view.check_output("ls /run/app-mirror") == "hold.sock"
-
-
-def test_one_worker_keeps_a_room_together_and_its_guests_until_it_is_drained(
-    placed: Placed, lab: Lab, host: Host, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    """A switch leaves WebSockets where they are, for as long as app_drain says."""
-    folder = tmp_path_factory.mktemp("hub")
-    hub = Placed("hub", 8010, folder, host, lab.root(host), placed.view, app_workers=1, app_drain=20)
-    hub.settle()
-    authority = hub.root / AUTHORITY
-    guests = [WebSocket(hub.domain, host.address, authority, "/room") for _ in range(3)]
-    for number in range(10):
-        guests[number % 3].send(f"hello {number}")
-        assert [guest.receive() for guest in guests] == [f"1: hello {number}"] * 3
-    # No supervisor: the unit's main process is the one that answers.
-    pid = str(wait_for("an answer", lambda: hub.get("/"))["pid"])
-    assert pid == hub.show(hub.slot, "MainPID")
-
-    hub.change()
-    process = hub.start("up")
-    late = wait_for("the new release", lambda: (hub.get("/") or {}).get("version") == 2 and hub)
-    newcomer = WebSocket(late.domain, host.address, authority, "/room")
-    newcomer.send("anybody here?")
-    assert newcomer.receive() == "2: anybody here?"
-    guests[0].send("still here")
-    assert [guest.receive() for guest in guests] == ["1: still here"] * 3
-    for guest in guests:
-        guest.close()
-    # Nobody is left, so it ends before its time.
-    process.communicate()
-    assert process.returncode == 0
-    assert hub.running() == {hub.slot}
-    newcomer.close()
-    assert hub.up().settled == (0, 1)

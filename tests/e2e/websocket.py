@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 import socket
 import ssl
@@ -28,6 +29,8 @@ class WebSocket:
         while not head.endswith(b"\r\n\r\n"):
             head += self._read(1)
         assert head.startswith(b"HTTP/1.1 101 "), head
+        self.closed_with: int | None = None
+        """The code that the other side closed with; None while it has not, and where it is gone without a word."""
 
     def send(self, text: str) -> None:
         """Send one text of less than 126 bytes, masked as a client must."""
@@ -41,10 +44,19 @@ class WebSocket:
                 data = self._read(length)
                 if kind == PING:
                     self._write(PONG, data)
+                elif kind == CLOSE:
+                    self.closed_with = int.from_bytes(data[:2], "big")
+                    return None
                 else:
-                    return None if kind == CLOSE else data.decode()
+                    return data.decode()
         except ConnectionError:
             return None
+
+    def ask(self, text: str) -> str | None:
+        """Send a text, and receive one; None once the other side has closed."""
+        with contextlib.suppress(ConnectionError):
+            self.send(text)
+        return self.receive()
 
     def close(self) -> None:
         """End it."""

@@ -1,0 +1,100 @@
+"""A WebSocket over a switch: the release it was opened to keeps it until that is drained, and then says goodbye."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+import testinfra.host
+from tests.e2e.cli import AUTHORITY, wait_for
+from tests.e2e.placed import Placed
+from tests.e2e.websocket import WebSocket
+
+from provision.lab.lab import Lab
+from provision.lab.provider import Host
+
+DRAIN = 8
+"""Seconds."""
+SERVICE_RESTART = 1012
+"""What uvicorn says when it is stopped; a registered code of RFC 6455's close frames."""
+
+
+@pytest.fixture(scope="module")
+def placed(
+    lab: Lab, host: Host, inspect: Callable[[Host], testinfra.host.Host], tmp_path_factory: pytest.TempPathFactory
+) -> Placed:
+    folder = tmp_path_factory.mktemp("hub")
+    return Placed("hub", 8000, folder, host, lab.root(host), inspect(host), app_workers=1, app_drain=DRAIN)
+
+
+@pytest.fixture
+def hub(placed: Placed) -> Placed:
+    """The chat room, converged."""
+    placed.settle()
+    return placed
+
+
+def enter(hub: Placed) -> WebSocket:
+    """Open a WebSocket to the release that serves."""
+    return WebSocket(hub.domain, hub.host.address, hub.root / AUTHORITY, "/room")
+
+
+@contextmanager
+def next_release(hub: Placed) -> Iterator[subprocess.Popen[str]]:
+    """The run that deploys another release, once it has switched; it has ended well after the block."""
+    version = hub.change()
+    process = hub.start("up")
+    wait_for("the new release", lambda: (hub.get("/") or {}).get("version") == version)
+    yield process
+    process.communicate()
+    assert process.returncode == 0
+    assert hub.running() == {hub.slot}
+    assert hub.up().settled == (0, 1)
+
+
+def test_one_worker_keeps_a_room_together_and_the_run_ends_when_its_guests_are_gone(hub: Placed) -> None:
+    old = hub.version
+    guests = [enter(hub) for _ in range(3)]
+    for number in range(10):
+        guests[number % 3].send(f"hello {number}")
+        assert [guest.receive() for guest in guests] == [f"{old}: hello {number}"] * 3
+    # No supervisor: the unit's main process is the one that answers.
+    pid = str(wait_for("an answer", lambda: hub.get("/"))["pid"])
+    assert pid == hub.show(hub.slot, "MainPID")
+
+    with next_release(hub):
+        newcomer = enter(hub)
+        newcomer.send("anybody here?")
+        assert newcomer.receive() == f"{hub.version}: anybody here?"
+        guests[0].send("still here")
+        assert [guest.receive() for guest in guests] == [f"{old}: still here"] * 3
+        for guest in guests:
+            guest.close()
+
+    newcomer.send("I stay")
+    assert newcomer.receive() == f"{hub.version}: I stay"
+    newcomer.close()
+
+
+def test_a_guest_is_answered_by_the_old_release_until_it_is_drained(hub: Placed) -> None:
+    guest, old = enter(hub), hub.version
+    with next_release(hub) as process:
+        switched = time.monotonic()
+        answers = 0
+        while guest.ask("still here") == f"{old}: still here":
+            answers += 1
+            time.sleep(0.05)
+        stayed = time.monotonic() - switched
+        assert process.poll() is None, "the run waits for those who are connected"
+
+    # The switch was seen up to a second after it was made.
+    assert DRAIN - 2 < stayed < DRAIN + 4
+    assert answers > 20
+    assert guest.closed_with == SERVICE_RESTART
+    guest.close()
+    again = enter(hub)
+    assert again.ask("back again") == f"{hub.version}: back again"
+    again.close()
