@@ -45,15 +45,19 @@ class Running:
         *complete, _ = self._out.read_text().split("\n")
         return [json.loads(line) for line in complete]
 
+    @property
+    def over(self) -> bool:
+        """Has it ended?"""
+        return self._process.poll() is not None
+
     def wait_for(self, kind: str, contains: str) -> None:
         """Wait until there is an event of this kind with this text in it, or the run is over."""
 
         def seen() -> bool:
-            over = self._process.poll() is not None
-            return any(event["event"] == kind and contains in str(event) for event in self.events) or over
+            return any(event["event"] == kind and contains in str(event) for event in self.events) or self.over
 
         wait_for(f"{kind} {contains}", seen)
-        assert self._process.poll() is None, f"the run ended without {kind} {contains}: {self.events}"
+        assert not self.over, f"the run ended without {kind} {contains}: {self.events}"
 
     def interrupt(self) -> None:
         """What Ctrl-C does."""

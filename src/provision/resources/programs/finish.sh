@@ -3,13 +3,21 @@
 
 # The link names it, so its conditions hold without the trial file. Failures from here on leave a serving app.
 finish() {
+	note_success
+	end_others
+	say "deployment $number serves ($slot, port $(port_of "$slot"))"
+}
+
+note_success() {
 	date -u +%Y-%m-%dT%H:%M:%SZ | put "$record/deployed" 0600 root:root
 	if [ -n "$ROLLBACK" ]; then
 		value "$now/meta" digest >>"$home/rolled-back"
 	else
 		rm -f -- "$home/rolled-back"
 	fi
-	rm -f -- "$trials/trial-$slot"
+}
+
+end_others() {
 	other=$(other_slot "$slot")
 	measure "$other"
 	note_sizes
@@ -17,10 +25,12 @@ finish() {
 	if running "$other"; then drain "$other"; fi
 	stop_slot "$other"
 	prune
-	say "deployment $number serves ($slot, port $(port_of "$slot"))"
+	# Last: as long as it is there, the next run goes on here.
+	rm -f -- "$trials/trial-$slot"
 }
 
-# The wanted deployment is the one the link names: see that it runs, and that nothing else does.
+# The wanted deployment is the one the link names: see that it runs, and that nothing else does. One that was cut short
+# after the switch is brought to its end.
 keep_serving() {
 	committed=yes
 	slot=$linked record=$(record_of "$linked")
@@ -28,9 +38,12 @@ keep_serving() {
 	enable_slots
 	running "$slot" || start_and_gate "the release that was serving does not start"
 	running_whole "$slot" || start_processes
-	rm -f -- "$trials/trial-$slot" "$trials/draining"
-	stop_slot "$(other_slot "$slot")"
-	note_sizes
+	rm -f -- "$trials/draining"
+	if [ ! -e "$record/deployed" ]; then
+		check_through_caddy
+		note_success
+	fi
+	end_others
 }
 
 # What a worker of a slot takes, after all it has done; a new release takes less when it has just started.

@@ -100,8 +100,8 @@ running_in_part() { # SLOT
 	return 1
 }
 
-# Is anything left of a deployment that was cut short?
+# Is anything left, or left to do, of a deployment that was cut short?
 leftover() { # ACTIVE SLOT
-	[ -e "$trials/trial-blue" ] || [ -e "$trials/trial-green" ] || [ -e "$trials/draining" ] ||
+	[ ! -e "$(record_of "$1")/deployed" ] || [ -e "$trials/trial-blue" ] || [ -e "$trials/trial-green" ] || [ -e "$trials/draining" ] ||
 		running_in_part "$(other_slot "$1")"
 }

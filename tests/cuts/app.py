@@ -1,0 +1,66 @@
+"""The releases of the example app that a cut run deploys, and the inventories that ask for them."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from tests.e2e.cli import DOMAIN, NOTES
+
+from provision.lab.inventory import write_inventory
+from provision.lab.provider import Host
+
+OLD = ("1.0.1", "1.0.2")
+"""What was deployed before the update that is cut, in this order."""
+
+NEW = "1.0.3"
+"""What the run that is cut deploys."""
+
+MIGRATION = '''\
+"""A migration that only the new release has."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+
+
+def upgrade() -> None:
+    op.create_table("cuts", sa.Column("id", sa.Integer, primary_key=True))
+
+
+def downgrade() -> None:
+    op.drop_table("cuts")
+'''
+
+
+class Releases:
+    """Sources below ``folder``, one a version; what is new in NEW is source, migration, environment and site."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        for version in (*OLD, NEW):
+            ignored = shutil.ignore_patterns(".venv", "__pycache__", "*.db")
+            source = Path(shutil.copytree(NOTES, folder / version / "notes", ignore=ignored))
+            (source / "notes/__init__.py").write_text(
+                f'"""A list of notes: the example app of provision."""\n\n__version__ = "{version}"\n'
+            )
+        (folder / NEW / "notes/migrations/versions/0003_add_cuts.py").write_text(MIGRATION)
+
+    def inventory(self, host: Host, version: str) -> Path:
+        """An inventory that wants this version on ``host``."""
+        new = {"app_env": {"APP_TITLE": "Cut"}, "app_try_duration": 6} if version == NEW else {}
+        path = self._folder / version / f"{host.name}.yml"
+        variables = {
+            "app_source": str(path.parent / "notes"),
+            "app_workers": 1,
+            "app_drain": 3,
+            # The update then has something to remove.
+            "app_keep": 1,
+            "caddy_domain": DOMAIN,
+            "caddy_source": "distro",
+            "caddy_tls": "internal",
+        }
+        write_inventory(path, [host], {**variables, **new})
+        return path

@@ -1,0 +1,89 @@
+"""What the harness has on a host: wrappers that hold a run at a point, and the means to end it there."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.cuts.points import Cut
+from tests.e2e.cli import wait_for
+
+from provision.lab.lab import Lab
+from provision.lab.provider import Host
+
+COMMANDS = ("sh", "mv", "rm", "cp", "sync", "sleep", "grep", "systemctl", "python3", "dpkg-held")
+HOOK = Path(__file__).with_name("hook.sh")
+PATIENCE = 300.0
+"""Seconds for what takes a few, on a machine that does much else."""
+
+SHELLS = r"^[^ ]*sh (/usr/local/sbin/sh )?-eu /run/provision/[^ ]*/[0-9]+\.sh$"
+SESSION = r"^timeout --kill-after 10 [0-9]+ sh -eu /run/provision/"
+FREE = "flock -n /run/provision/lock true"
+IDLE = f"{FREE} && [ -z \"$(pgrep -x 'apt-get|dpkg|uv' || systemctl list-jobs --no-legend)\" ]"
+
+
+class Rig:
+    """Holds one run of ``host`` at one point."""
+
+    def __init__(self, lab: Lab, host: Host) -> None:
+        self._lab, self._host = lab, host
+        self._root = lab.root(host)
+        self._marks = self._root / "cut"
+
+    def arm(self, cut: Cut) -> None:
+        """Let the next call of the cut's point wait."""
+        bin_ = self._root / "usr/local/sbin"
+        shutil.copy(HOOK, bin_ / "hook.sh")
+        (bin_ / "hook.sh").chmod(0o755)
+        for name in COMMANDS:
+            (bin_ / name).symlink_to("hook.sh")
+        held = self._root / "etc/dpkg/dpkg.cfg.d/held"
+        held.write_text("post-invoke=/usr/local/sbin/dpkg-held\n")
+        self._marks.mkdir()
+        pattern = f"{cut.number}.files {cut.point.call}"
+        (self._marks / "armed").write_text(f"{cut.point.when}\n{pattern}\n")
+
+    def wait_until_held(self, is_over: Callable[[], bool]) -> None:
+        """Wait for the point; fails where the run is over without it."""
+        reached = self._marks / "reached"
+        wait_for("the point", lambda: reached.exists() or is_over(), PATIENCE)
+        assert reached.exists(), "the run ended without this point"
+
+    def go(self) -> None:
+        """Let go what waits."""
+        (self._marks / "go").touch()
+
+    def kill_shells(self) -> None:
+        """SIGKILL for the shell of the running step, and its subshells."""
+        self._run(f"pkill -KILL -f '{SHELLS}'")
+
+    def kill_session(self) -> None:
+        """SIGKILL for all that the running step has started."""
+        self._run(f"pkill -KILL -s \"$(ps -o sid= -p \"$(pgrep -o -f '{SESSION}')\" | tr -d ' ')\"")
+
+    def wait_for_watchdog(self) -> None:
+        """Wait until the host has noticed that the line is dead."""
+        wait_for("the watchdog", lambda: self._succeeds("ls /run/provision/run.*/dead"), PATIENCE)
+
+    def wait_until_free(self) -> None:
+        """Wait until another run may begin."""
+        wait_for("a free lock", lambda: self._succeeds(FREE), PATIENCE)
+
+    def wait_until_idle(self) -> None:
+        """Wait until nothing that a killed step has started goes on."""
+        wait_for("the end of all jobs", lambda: self._succeeds(IDLE), PATIENCE)
+
+    def remove(self) -> None:
+        """Take everything away that is ours."""
+        for name in (*COMMANDS, "hook.sh"):
+            (self._root / "usr/local/sbin" / name).unlink()
+        (self._root / "etc/dpkg/dpkg.cfg.d/held").unlink()
+        shutil.rmtree(self._marks)
+
+    def _run(self, command: str) -> None:
+        done = self._lab.run(self._host, command)
+        assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+
+    def _succeeds(self, command: str) -> bool:
+        return self._lab.run(self._host, command).returncode == 0

@@ -1,0 +1,96 @@
+"""Who asks the site all the time, and forgives nothing."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+from tests.e2e.cli import AUTHORITY, DOMAIN
+
+from provision.lab.lab import Lab
+from provision.lab.provider import Host
+
+PACE = 0.05
+"""Seconds between two requests."""
+
+TIMEOUT = 60.0
+"""Seconds until an answer; the machine may be busy."""
+
+
+class Visitor:
+    """Asks for the version over verified HTTPS: over one connection as long as it lives, and over a new one in turn."""
+
+    def __init__(self, lab: Lab, host: Host) -> None:
+        self._address, self._authority = host.address, lab.root(host) / AUTHORITY
+        self._heard: list[list[str]] = []
+        self.lost: list[str] = []
+
+    def ask(self) -> str:
+        """The version that a new visitor is served; empty where there is nothing."""
+        try:
+            with closing(self._connect()) as connection:
+                return self._ask(connection)
+        except (OSError, http.client.HTTPException):
+            return ""
+
+    @contextmanager
+    def coming(self) -> Iterator[None]:
+        """Asks during the block."""
+        over = threading.Event()
+        threads = [threading.Thread(target=self._visit, args=(over, keep)) for keep in (True, False)]
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            for thread in threads:
+                thread.join()
+
+    def check(self, old: str, new: str) -> None:
+        """Fails for a request that was lost, and for the old version after the new."""
+        assert not self.lost, f"{len(self.lost)} requests lost: {self.lost[:5]}"
+        for answers in self._heard:
+            assert set(answers) <= {old, new}
+            assert answers == sorted(answers), "the old version was served after the new one"
+
+    def _visit(self, over: threading.Event, keep: bool) -> None:
+        answers: list[str] = []
+        self._heard.append(answers)
+        connection: http.client.HTTPSConnection | None = None
+        while not over.wait(PACE):
+            kept = connection
+            try:
+                connection = connection or self._connect()
+                answers.append(self._ask(connection))
+                failed = False
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                # A reload of Caddy closes idle connections, and any HTTP client then asks anew (RFC 9112, 9.3.1).
+                if not (kept and isinstance(error, ConnectionError)):
+                    self.lost.append(repr(error))
+                failed = True
+            if connection and (failed or not keep):
+                connection.close()
+                connection = None
+        if connection:
+            connection.close()
+
+    def _ask(self, connection: http.client.HTTPSConnection) -> str:
+        connection.request("GET", "/version")
+        response = connection.getresponse()
+        body = response.read().decode()
+        if response.status != 200:
+            raise http.client.HTTPException(f"status {response.status}: {body[:200]}")
+        return str(json.loads(body)["version"])
+
+    def _connect(self) -> http.client.HTTPSConnection:
+        context = ssl.create_default_context(cafile=str(self._authority))
+        connection = http.client.HTTPSConnection(DOMAIN, timeout=TIMEOUT, context=context)
+        plain = socket.create_connection((self._address, 443), TIMEOUT)
+        connection.sock = context.wrap_socket(plain, server_hostname=DOMAIN)
+        return connection
