@@ -1,5 +1,5 @@
 # Debian 12 or later, as root: test hosts are containers of this machine. Every target installs what it needs.
-.PHONY: help demo test test-vagrant check bench docs clean picture tutorial
+.PHONY: help demo test test-cuts test-vagrant check bench docs clean picture tutorial
 
 PYTHON ?= python3
 # The lab of `make demo`: two demos at a time need two names.
@@ -49,6 +49,9 @@ test: .venv/ready .venv/test-packages ## All tests, those on real hosts too
 test-vagrant: .venv/ready .venv/vagrant-packages ## The Vagrantfile and its inventory, on an emulated VM; takes minutes
 	tests/vagrant/run.sh
 
+test-cuts: .venv/ready .venv/lab-packages ## Cut runs at every step and in the switch; an hour; writes docs/cuts.md
+	$(BIN)/python -m tests.cuts
+
 check: .venv/ready .venv/test-packages ## Style, types, shell, stale documents
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -56,7 +59,7 @@ check: .venv/ready .venv/test-packages ## Style, types, shell, stale documents
 	# The files are parts that are joined: names come from other parts (SC2154, SC2034, SC2153), and -eu from the
 	# shell that runs them (SC2164). The tests check what is joined.
 	shellcheck --shell=sh --exclude=SC2154,SC2034,SC2153,SC2164 $(SH_FILES)
-	shellcheck tests/vagrant/*.sh
+	shellcheck tests/vagrant/*.sh tests/cuts/*.sh
 	$(BIN)/python -m tests.documents --check
 
 bench: .venv/ready .venv/lab-packages ## Speed beside ssh and a hand-written script

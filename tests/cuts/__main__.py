@@ -46,7 +46,7 @@ def _make(chosen: Sequence[Cut], name: str, count: int) -> list[Outcome]:
     try:
         with tempfile.TemporaryDirectory() as folder:
             bench = Bench(lab, base_folder(os.environ), Path(folder), min(count, len(chosen)))
-            bench.prepare({cut.scenario for cut in chosen})
+            bench.prepare(chosen)
             for outcome in bench.run(mixed):
                 outcomes.append(outcome)
                 word = "NOT held" if outcome.fault else "held"

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.cuts.app import NEW, OLD, Releases
 from tests.cuts.hosts import Hosts
-from tests.cuts.points import STEPS, Cut, Scenario, Way
+from tests.cuts.points import BEFORE_APP, STEPS, Base, Cut, Point, Scenario, Way
 from tests.cuts.rig import PATIENCE, Rig
 from tests.cuts.state import differences, state
 from tests.cuts.visitor import Visitor
@@ -44,60 +44,86 @@ class Bench:
         self._count = count
         self._wanted: dict[Scenario, dict[str, str]] = {}
 
-    def prepare(self, scenarios: Iterable[Scenario]) -> None:
-        """Make the state that updates begin with, and see what undisturbed runs end with."""
-        with self._hosts.take() as host:
-            for version in OLD:
-                _settle(self._inventory(host, version))
-            self._hosts.save(host, "update")
-        for scenario in set(scenarios):
-            with self._hosts.take(_saved(scenario)) as host:
-                inventory = self._inventory(host, NEW)
-                result = _settle(inventory)
-                assert tuple(result.changed) == STEPS[scenario], str(result)
-                self._wanted[scenario] = state(self._lab, host)
+    def prepare(self, cuts: Sequence[Cut]) -> None:
+        """Make the states that these cuts begin with, and see what undisturbed runs end with."""
+        with ThreadPoolExecutor(self._count) as pool:
+            list(pool.map(self._make, {cut.base for cut in cuts} - {"bare"}))
+            list(pool.map(self._see_undisturbed, {cut.scenario for cut in cuts}))
 
-    def run(self, cuts: Iterable[Cut]) -> Iterator[Outcome]:
+    def run(self, cuts: Sequence[Cut]) -> Iterator[Outcome]:
         """Make these cuts, several at a time; each outcome as soon as it is known."""
         with ThreadPoolExecutor(self._count) as pool:
             waiting = [pool.submit(self._outcome, cut) for cut in cuts]
             yield from (done.result() for done in as_completed(waiting))
 
+    def _make(self, base: Base) -> None:
+        with self._hosts.take("bare") as host:
+            if base == "prepared":
+                with self._cut(host, BEFORE_APP, STEPS["first"], "session"):
+                    pass
+            else:
+                for version in OLD:
+                    self._settle(host, version)
+            self._hosts.save(host, base)
+
+    def _see_undisturbed(self, scenario: Scenario) -> None:
+        with self._hosts.take("deployed" if scenario == "update" else "bare") as host:
+            result = self._settle(host, NEW)
+            assert tuple(result.changed) == STEPS[scenario], str(result)
+            self._wanted[scenario] = state(self._lab, host)
+
     def _outcome(self, cut: Cut) -> Outcome:
         began = time.monotonic()
         fault = ""
         try:
-            with self._hosts.take(_saved(cut.scenario)) as host:
-                self._cut(host, cut)
+            with self._hosts.take(cut.base) as host:
+                began = time.monotonic()
+                self._try(host, cut)
         # Whatever goes wrong with one cut is its outcome; the others go on.
         except Exception as error:
             fault = f"{type(error).__name__}: {error}"
         return Outcome(cut, fault, time.monotonic() - began)
 
-    def _cut(self, host: Host, cut: Cut) -> None:
-        rig = Rig(self._lab, host)
-        inventory = self._inventory(host, NEW)
-        serves = cut.scenario == "update"
+    def _try(self, host: Host, cut: Cut) -> None:
         visitor = Visitor(self._lab, host)
-        with visitor.coming() if serves else nullcontext():
-            rig.arm(cut)
-            with running(inventory) as run:
-                rig.wait_until_held(lambda: run.over)
-                _end(run, rig, host, cut.way)
-            served = visitor.ask()
-            switched = (self._lab.root(host) / "srv/notes/active").is_symlink()
-            assert served in ((*OLD[-1:], NEW) if serves else (NEW,) if switched else ("",)), f"it serves {served!r}"
-            rig.remove()
-            _settle(inventory)
+        before = OLD[-1] if cut.scenario == "update" else ""
+        with visitor.coming() if before else nullcontext():
+            with self._cut(host, cut.point, cut.steps, cut.way) as rig:
+                switched = self._switched(host)
+                served = visitor.ask()
+                assert served == (NEW if switched else before), f"{served!r} is served"
+            self._settle(host, NEW)
         assert visitor.ask() == NEW
-        visitor.check(OLD[-1], NEW)
+        visitor.check(before, NEW)
         # What a killed step has started, such as apt, may go on beside the next run, but not for long.
         rig.wait_until_idle()
         wrong = differences(state(self._lab, host), self._wanted[cut.scenario])
         assert not wrong, "\n".join(["not as after an undisturbed run:", *wrong])
 
-    def _inventory(self, host: Host, version: str) -> Path:
-        return self._releases.inventory(host, version)
+    @contextmanager
+    def _cut(self, host: Host, point: Point, steps: Sequence[str], way: Way) -> Iterator[Rig]:
+        """Cut a run at this point; in the block the host is free for another."""
+        rig = Rig(self._lab, host)
+        rig.arm(point, steps)
+        with running(self._releases.inventory(host, NEW)) as run:
+            rig.wait_until_held(lambda: run.over)
+            _end(run, rig, host, way)
+        rig.remove()
+        yield rig
+
+    def _switched(self, host: Host) -> bool:
+        """Does the link name the slot of the new release? That is blue, in both kinds of run."""
+        link = self._lab.root(host) / "srv/notes/active"
+        return link.is_symlink() and link.readlink().name == "blue"
+
+    def _settle(self, host: Host, version: str) -> Result:
+        """A run that changes what is left to do, and one that finds nothing; the first."""
+        inventory = self._releases.inventory(host, version)
+        result = provision("up", inventory)
+        assert result.code == 0, str(result)
+        again = provision("up", inventory)
+        assert again.settled == (0, 1), f"the run after it was not idle: {again}"
+        return result
 
 
 def _end(run: Running, rig: Rig, host: Host, way: Way) -> None:
@@ -110,24 +136,10 @@ def _end(run: Running, rig: Rig, host: Host, way: Way) -> None:
                 rig.kill_shells()
             case "session":
                 rig.kill_session()
-        if way == "silent":
-            code = run.end(timeout=PATIENCE).code
-            rig.wait_for_watchdog()
+            case "silent":
+                run.end(timeout=PATIENCE)
+                rig.wait_for_watchdog()
         rig.go()
-        if way != "silent":
-            code = run.end(timeout=PATIENCE).code
+        code = run.end(timeout=PATIENCE).code
         assert code == CODES[way], f"the run that was cut ended with {code}"
         rig.wait_until_free()
-
-
-def _settle(inventory: Path) -> Result:
-    """A run that changes what is left to do, and one that finds nothing; the first."""
-    result = provision("up", inventory)
-    assert result.code == 0, str(result)
-    again = provision("up", inventory)
-    assert again.settled == (0, 1), f"the run after it was not idle: {again}"
-    return result
-
-
-def _saved(scenario: Scenario) -> str:
-    return "update" if scenario == "update" else ""

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from queue import SimpleQueue
 
+from tests.cuts.points import Base
+
 from provision.lab.lab import Lab
 from provision.lab.nspawn import Nspawn
 from provision.lab.provider import Host, Image
@@ -24,32 +26,32 @@ class Hosts:
             self._free.put(lab.add())
 
     @contextmanager
-    def take(self, saved: str = "") -> Iterator[Host]:
-        """A host in the state that was saved under this name, or a bare one; waits until one is free."""
+    def take(self, base: Base) -> Iterator[Host]:
+        """A host in this state; waits until one is free."""
         host = self._free.get()
         try:
-            yield self._made_anew(host, saved)
+            yield self._made_anew(host, base)
         finally:
             self._free.put(host)
 
-    def save(self, host: Host, name: str) -> None:
-        """Keep the state of ``host``, which is stopped for it, for good."""
+    def save(self, host: Host, base: Base) -> None:
+        """Keep the state of ``host``, which is stopped for it."""
         self._provider.stop(host)
         # With its extended attributes: they say which folders replace those below.
-        subprocess.run(["cp", "-a", self._root(host).parent / "upper", self._folder / name], check=True)
+        subprocess.run(["cp", "-a", self._lab.root(host).parent / "upper", self._folder / base], check=True)
 
-    def _made_anew(self, host: Host, saved: str) -> Host:
-        if not saved:
+    def _made_anew(self, host: Host, base: Base) -> Host:
+        if base == "bare":
             return self._lab.reset(host)
         self._provider.remove(host)
         fresh = self._provider.create(host.number, Image())
-        root = self._root(fresh)
+        root = self._lab.root(fresh)
         folder = root.parent
         subprocess.run(["umount", root], check=True)
         shutil.rmtree(folder / "work")
         (folder / "work").mkdir()
         layers = (
-            f"lowerdir={self._folder / saved}:{(folder / 'image').resolve()},"
+            f"lowerdir={self._folder / base}:{(folder / 'image').resolve()},"
             f"upperdir={folder / 'upper'},workdir={folder / 'work'}"
         )
         # What makes it this host, its name, address and keys, is in its own layer already.
@@ -57,6 +59,3 @@ class Hosts:
         self._provider.start(fresh)
         self._lab.wait(fresh)
         return fresh
-
-    def _root(self, host: Host) -> Path:
-        return self._lab.root(host)

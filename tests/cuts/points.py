@@ -7,7 +7,7 @@ it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -26,6 +26,8 @@ HARSH: tuple[Way, ...] = ("shell", "session")
 
 When = Literal["before", "while", "after"]
 Scenario = Literal["first", "update"]
+Base = Literal["bare", "prepared", "deployed"]
+"""A host that nobody has touched; one where a first run was cut before it shipped the app; one with two deployments."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,16 @@ class Cut:
     way: Way
 
     @property
-    def number(self) -> int:
-        """The number of the point's step in its run."""
-        return STEPS[self.scenario].index(self.point.step) + 1
+    def base(self) -> Base:
+        """The saved state that the run begins with."""
+        if self.scenario == "update":
+            return "deployed"
+        return "prepared" if self.point.step in PREPARED else "bare"
+
+    @property
+    def steps(self) -> Sequence[str]:
+        """The steps of the run."""
+        return PREPARED if self.base == "prepared" else STEPS[self.scenario]
 
     def __str__(self) -> str:
         return f"{self.scenario}: {self.point.name}: {self.way}"
@@ -60,6 +69,9 @@ SHIP, BUILD, SITE = "app : Ship the release", "app : Build the app", "app : Give
 RELOAD, DEPLOY = "caddy : reload caddy", "app : Deploy"
 PYTHON, UV, CADDY = "python : Install Python", "python : Install uv", "caddy : Install Caddy"
 LAST = (SHIP, BUILD, SITE, RELOAD, DEPLOY)
+
+PREPARED = (SHIP, "app : Add the app's user", *LAST[1:])
+"""The steps of a first run that begin with the app; cuts in them need not install Caddy each time."""
 
 STEPS: dict[Scenario, tuple[str, ...]] = {
     "first": (
@@ -71,9 +83,7 @@ STEPS: dict[Scenario, tuple[str, ...]] = {
         "caddy : Keep Caddy running, with its admin socket to itself",
         "caddy : Configure Caddy",
         "caddy : Start Caddy",
-        SHIP,
-        "app : Add the app's user",
-        *LAST[1:],
+        *PREPARED,
     ),
     "update": LAST,
 }
@@ -124,27 +134,23 @@ OLD_SLOT = (
 """What an update has besides: it stops what served, and removes what is too old to go back to."""
 
 
-def _steps(scenario: Scenario) -> Iterator[Point]:
-    """Each step, begun, and complete but not reported; without its controller a step goes from one to the other."""
-    for number, step in enumerate(STEPS[scenario], 1):
-        call = f"sh -eu /run/provision/*/{number}.sh"
-        yield Point(f"{step}: begun", step, call)
-        yield Point(f"{step}: complete, not reported", step, call, "after", ways=("shell",))
-
-
 def points(scenario: Scenario) -> list[Point]:
     """All points of a run, in the order of its steps."""
-    further = {"first": (*AT_WORK, *INSIDE, *SWITCH), "update": (*INSIDE, *SWITCH, *OLD_SLOT)}[scenario]
-    # "begun" comes first and "complete" last: a stable sort by step, then by these.
-    ordered = [*_steps(scenario), *further]
-    last = {True: 2, False: 1}
-    return sorted(
-        ordered,
-        key=lambda point: (
-            STEPS[scenario].index(point.step),
-            0 if point.name.endswith(": begun") else last[point.name.endswith(", not reported")],
-        ),
-    )
+    inside = (*INSIDE, *SWITCH, *(AT_WORK if scenario == "first" else OLD_SLOT))
+    found: list[Point] = []
+    for step in STEPS[scenario]:
+        within = [point for point in inside if point.step == step]
+        call = "sh -eu /run/provision/*.sh"
+        # A run that loses its controller completes the step: where that is tried within it, it is nothing new here.
+        tried = any(point.ways == THREE for point in within)
+        found.append(Point(f"{step}: begun", step, call, ways=("shell",) if tried else THREE))
+        found += within
+        found.append(Point(f"{step}: complete, not reported", step, call, "after", ways=("shell",)))
+    return found
+
+
+BEFORE_APP = next(point for point in points("first") if point.step == SHIP)
+"""Where a first run is cut to save the state ``prepared``."""
 
 
 def cuts(scenario: Scenario) -> list[Cut]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tests.cuts.points import Cut
+from tests.cuts.points import Point
 from tests.e2e.cli import wait_for
 
 from provision.lab.lab import Lab
@@ -31,8 +31,8 @@ class Rig:
         self._root = lab.root(host)
         self._marks = self._root / "cut"
 
-    def arm(self, cut: Cut) -> None:
-        """Let the next call of the cut's point wait."""
+    def arm(self, point: Point, steps: Sequence[str]) -> None:
+        """Let the next call of the point wait, in a run of these steps."""
         bin_ = self._root / "usr/local/sbin"
         shutil.copy(HOOK, bin_ / "hook.sh")
         (bin_ / "hook.sh").chmod(0o755)
@@ -41,8 +41,8 @@ class Rig:
         held = self._root / "etc/dpkg/dpkg.cfg.d/held"
         held.write_text("post-invoke=/usr/local/sbin/dpkg-held\n")
         self._marks.mkdir()
-        pattern = f"{cut.number}.files {cut.point.call}"
-        (self._marks / "armed").write_text(f"{cut.point.when}\n{pattern}\n")
+        pattern = f"{steps.index(point.step) + 1}.files {point.call}"
+        (self._marks / "armed").write_text(f"{point.when}\n{pattern}\n")
 
     def wait_until_held(self, is_over: Callable[[], bool]) -> None:
         """Wait for the point; fails where the run is over without it."""

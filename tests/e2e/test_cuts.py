@@ -1,0 +1,43 @@
+"""Cut everywhere: an update at every point, and a sample of a first deployment; `make test-cuts` makes all."""
+
+from __future__ import annotations
+
+import os
+import random
+from pathlib import Path
+
+import pytest
+from tests.cuts.bench import Bench, Outcome
+from tests.cuts.points import Cut, cuts
+
+from provision.lab.lab import Lab
+
+SEED = os.environ.get("PROVISION_CUTS_SEED", "1")
+"""Of the sample: with the number that a test's name says, the same cuts are made again."""
+
+SAMPLE = 4
+HOSTS = 8
+"""At a time: a silent cut takes more than a minute, in which its host does nothing."""
+
+CHOSEN = {
+    **{str(cut): cut for cut in cuts("update")},
+    **{f"{cut} (seed {SEED})": cut for cut in random.Random(SEED).sample(cuts("first"), SAMPLE)},
+}
+
+
+@pytest.fixture(scope="module")
+def outcomes(
+    request: pytest.FixtureRequest, lab: Lab, lab_base: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[Cut, Outcome]:
+    """What became of the cuts that are selected, in whatever order their tests come."""
+    names = {item.callspec.id for item in request.session.items if hasattr(item, "callspec")}
+    wanted = [cut for name, cut in CHOSEN.items() if name in names]
+    mixed = random.Random(SEED).sample(wanted, len(wanted))
+    bench = Bench(lab, lab_base, tmp_path_factory.mktemp("cuts"), min(HOSTS, len(wanted)))
+    bench.prepare(wanted)
+    return {outcome.cut: outcome for outcome in bench.run(mixed)}
+
+
+@pytest.mark.parametrize("name", CHOSEN, ids=str)
+def test_a_run_that_is_cut_harms_nothing_and_the_next_completes_it(outcomes: dict[Cut, Outcome], name: str) -> None:
+    assert outcomes[CHOSEN[name]].fault == ""
