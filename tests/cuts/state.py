@@ -46,7 +46,7 @@ systemctl list-unit-files --plain --no-legend --state=enabled | awk '{ print "en
 systemctl list-units --plain --no-legend --state=active,activating 'app-*' 'caddy*' | awk '{ print "runs", $1 }'
 systemctl list-units --plain --no-legend --state=failed | awk '{ print "failed", $1 }'
 systemctl show -p Id,NeedDaemonReload 'app-*' 'caddy*' | grep -B 1 '=yes'
-find /run/app-notes /run/provision /run/systemd/system /run/systemd/transient -printf 'run %p %y %m %u:%g\\n'
+find /run/app-notes /run/provision* /run/systemd/system /run/systemd/transient -printf 'run %p %y %m %u:%g\\n'
 find /tmp -mindepth 1 -maxdepth 1 ! -name 'systemd-private-*' ! -name '.*-unix' ! -name 'uv-*.lock' -printf 'tmp %f\\n'
 echo "caddy $(curl --silent --unix-socket /run/caddy/admin.sock http://127.0.0.1/config/ | sha256sum)"
 """

@@ -58,7 +58,7 @@ class Host:
             path.write_text("umask 022\ncd /\n" + step.script + "\n")
             ran = subprocess.run(
                 [str(shutil.which(self._shell)), "-eu", path],
-                env={**os.environ, "FILES": str(folder), **environment},
+                env={**os.environ, "FILES": str(folder), "run": str(self._scratch / "run"), **environment},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,

@@ -145,6 +145,14 @@ def test_nothing_is_left_behind(connection: LocalConnection, tmp_path: Path) -> 
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["lock"]
 
 
+def test_what_a_killed_step_has_left_is_removed_by_the_next_run(connection: LocalConnection, tmp_path: Path) -> None:
+    for name in ("run/run.killed", "run-check.killed"):
+        (tmp_path / name).mkdir(parents=True)
+    with Session(connection, holder="test", base=str(tmp_path / "run")) as session:
+        apply(session, Step(Sh("true")))
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["lock", "run"]
+
+
 def test_a_cut_payload_runs_nothing(connection: LocalConnection, tmp_path: Path) -> None:
     session = Session(connection, holder="test", base=str(tmp_path / "run"))
     stream = connection.streams[0]

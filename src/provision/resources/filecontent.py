@@ -141,8 +141,10 @@ def validation(dest: str, command: str, tree: str) -> Sh | None:
 
 
 # The checker may run as another user: the folder above the copy can be passed through, and has a name nobody knows.
+# driver.sh, which sets `run`, removes what a step that was killed has left there.
 _COPY_TREE = """\
-tree=$(mktemp -d /tmp/provision.XXXXXXXXXX)
+tree=${{run:?}}
+tree=$(mktemp -d "${{tree%/*}}-check.XXXXXXXXXX")
 trap 'rm -rf -- "$temp" "$tree"' EXIT
 chmod 0711 -- "$tree"
 cp -aT -- {} "$tree"/tree

@@ -39,8 +39,9 @@ take_lock() {
 		waited=$((waited + 1))
 	done
 	printf '%s\n' "$holder" >"$base/lock"
-	for old in "$base"/run.*; do
-		# With the lock in hand no step of another run is alive: what is left of them is litter.
+	# With the lock in hand no step of another run is alive: what is left of them is litter. A step makes a folder that
+	# other users can enter, such as the copy that filecontent.py lets them check, beside ours.
+	for old in "$base"/run.* "$base"-check.*; do
 		[ "$old" = "$run" ] || rm -rf "$old"
 	done
 }
