@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.cuts.bench import Bench, Outcome
-from tests.cuts.points import Cut, cuts
+from tests.cuts.points import SCENARIOS, Cut, cuts
 from tests.cuts.report import page
 from tests.documents.markdown import ROOT
 
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--name", default="cuts", help="of the lab")
     parser.add_argument("--only", default="", help="cuts whose line has this text; writes no page")
     options = parser.parse_args(arguments)
-    chosen = [cut for scenario in ("first", "update") for cut in cuts(scenario) if options.only in str(cut)]
+    chosen = [cut for scenario in SCENARIOS for cut in cuts(scenario) if options.only in str(cut)]
     began = time.monotonic()
     outcomes = _make(chosen, options.name, options.hosts)
     faults = [outcome for outcome in outcomes if outcome.fault]

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Literal
 
+from tests.cuts.points import Scenario
 from tests.e2e.cli import DOMAIN, NOTES
 
 from provision.lab.inventory import write_inventory
 from provision.lab.provider import Host
 
-OLD = ("1.0.1", "1.0.2")
+OLD: tuple[Literal["1.0.1"], Literal["1.0.2"]] = ("1.0.1", "1.0.2")
 """What was deployed before the update that is cut, in this order."""
 
 NEW = "1.0.3"
 """What the run that is cut deploys."""
+
+Wanted = Scenario | Literal["1.0.1", "1.0.2"]
+"""A kind of run, which deploys NEW, or one of OLD."""
 
 MIGRATION = '''\
 """A migration that only the new release has."""
@@ -48,19 +53,23 @@ class Releases:
             )
         (folder / NEW / "notes/migrations/versions/0003_add_cuts.py").write_text(MIGRATION)
 
-    def inventory(self, host: Host, version: str) -> Path:
-        """An inventory that wants this version on ``host``."""
-        new = {"app_env": {"APP_TITLE": "Cut"}, "app_try_duration": 6} if version == NEW else {}
+    def inventory(self, host: Host, wanted: Wanted) -> Path:
+        """An inventory that wants an old version on ``host``, or the new one by the kind of run that is cut."""
+        version = wanted if wanted in OLD else NEW
         path = self._folder / version / f"{host.name}.yml"
-        variables = {
+        variables: dict[str, object] = {
             "app_source": str(path.parent / "notes"),
             "app_workers": 1,
             "app_drain": 3,
-            # The update then has something to remove.
+            # An update then has something to remove.
             "app_keep": 1,
             "caddy_domain": DOMAIN,
             "caddy_source": "distro",
             "caddy_tls": "internal",
         }
-        write_inventory(path, [host], {**variables, **new})
+        if version == NEW:
+            variables |= {"app_env": {"APP_TITLE": "Cut"}, "app_try_duration": 6}
+        if wanted == "restart":
+            variables |= {"app_strategy": "restart"}
+        write_inventory(path, [host], variables)
         return path

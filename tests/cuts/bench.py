@@ -9,9 +9,9 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.cuts.app import NEW, OLD, Releases
+from tests.cuts.app import NEW, OLD, Releases, Wanted
 from tests.cuts.hosts import Hosts
-from tests.cuts.points import BEFORE_APP, STEPS, Base, Cut, Point, Scenario, Way
+from tests.cuts.points import BEFORE_APP, STEPS, Base, Cut, Scenario, Way
 from tests.cuts.rig import PATIENCE, Rig
 from tests.cuts.state import differences, state
 from tests.cuts.visitor import Visitor
@@ -59,7 +59,7 @@ class Bench:
     def _make(self, base: Base) -> None:
         with self._hosts.take("bare") as host:
             if base == "prepared":
-                with self._cut(host, BEFORE_APP, STEPS["first"], "session"):
+                with self._cut(host, Cut("first", BEFORE_APP, "shell"), STEPS["first"]):
                     pass
             else:
                 for version in OLD:
@@ -67,8 +67,8 @@ class Bench:
             self._hosts.save(host, base)
 
     def _see_undisturbed(self, scenario: Scenario) -> None:
-        with self._hosts.take("deployed" if scenario == "update" else "bare") as host:
-            result = self._settle(host, NEW)
+        with self._hosts.take("bare" if scenario == "first" else "deployed") as host:
+            result = self._settle(host, scenario)
             assert tuple(result.changed) == STEPS[scenario], str(result)
             self._wanted[scenario] = state(self._lab, host)
 
@@ -86,13 +86,13 @@ class Bench:
 
     def _try(self, host: Host, cut: Cut) -> None:
         visitor = Visitor(self._lab, host)
-        before = OLD[-1] if cut.scenario == "update" else ""
+        before = "" if cut.scenario == "first" else OLD[-1]
         with visitor.coming() if before else nullcontext():
-            with self._cut(host, cut.point, cut.steps, cut.way) as rig:
+            with self._cut(host, cut, cut.steps) as rig:
                 switched = self._switched(host)
                 served = visitor.ask()
                 assert served == (NEW if switched else before), f"{served!r} is served"
-            self._settle(host, NEW)
+            self._settle(host, cut.scenario)
         assert visitor.ask() == NEW
         visitor.check(before, NEW)
         # What a killed step has started, such as apt, may go on beside the next run, but not for long.
@@ -101,13 +101,13 @@ class Bench:
         assert not wrong, "\n".join(["not as after an undisturbed run:", *wrong])
 
     @contextmanager
-    def _cut(self, host: Host, point: Point, steps: Sequence[str], way: Way) -> Iterator[Rig]:
-        """Cut a run at this point; in the block the host is free for another."""
+    def _cut(self, host: Host, cut: Cut, steps: Sequence[str]) -> Iterator[Rig]:
+        """Make the cut in a run of these steps; in the block the host is free for another."""
         rig = Rig(self._lab, host)
-        rig.arm(point, steps)
-        with running(self._releases.inventory(host, NEW)) as run:
+        rig.arm(cut.point, steps)
+        with running(self._releases.inventory(host, cut.scenario)) as run:
             rig.wait_until_held(lambda: run.over)
-            _end(run, rig, host, way)
+            _end(run, rig, host, cut.way)
         rig.remove()
         yield rig
 
@@ -116,9 +116,9 @@ class Bench:
         link = self._lab.root(host) / "srv/notes/active"
         return link.is_symlink() and link.readlink().name == "blue"
 
-    def _settle(self, host: Host, version: str) -> Result:
+    def _settle(self, host: Host, wanted: Wanted) -> Result:
         """A run that changes what is left to do, and one that finds nothing; the first."""
-        inventory = self._releases.inventory(host, version)
+        inventory = self._releases.inventory(host, wanted)
         result = provision("up", inventory)
         assert result.code == 0, str(result)
         again = provision("up", inventory)

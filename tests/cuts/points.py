@@ -25,7 +25,9 @@ THREE: tuple[Way, ...] = ("killed", "silent", "shell")
 HARSH: tuple[Way, ...] = ("shell", "session")
 
 When = Literal["before", "while", "after"]
-Scenario = Literal["first", "update"]
+Scenario = Literal["first", "update", "restart"]
+"""A first deployment, an update, and one whose old slot is stopped first, since the memory is for one."""
+SCENARIOS: tuple[Scenario, ...] = get_args(Scenario)
 Base = Literal["bare", "prepared", "deployed"]
 """A host that nobody has touched; one where a first run was cut before it shipped the app; one with two deployments."""
 
@@ -52,7 +54,7 @@ class Cut:
     @property
     def base(self) -> Base:
         """The saved state that the run begins with."""
-        if self.scenario == "update":
+        if self.scenario != "first":
             return "deployed"
         return "prepared" if self.point.step in PREPARED else "bare"
 
@@ -86,8 +88,9 @@ STEPS: dict[Scenario, tuple[str, ...]] = {
         *PREPARED,
     ),
     "update": LAST,
+    "restart": LAST,
 }
-"""The steps of a first run, and of an update of source, environment and site; a run with others fails the harness."""
+"""The steps of a first run, and of updates of source, environment and site; a run with others fails the harness."""
 
 AT_WORK = (
     Point("dpkg has unpacked Python, configured nothing", PYTHON, "dpkg-held unpack", ways=HARSH),
@@ -134,8 +137,21 @@ OLD_SLOT = (
 """What an update has besides: it stops what served, and removes what is too old to go back to."""
 
 
+RESTART = (
+    Point("requests wait, the old slot runs", DEPLOY, "systemctl stop app-notes@green.service"),
+    Point("requests wait, the old slot is stopped", DEPLOY, "systemctl stop app-notes@green.service", "after"),
+    Point("requests wait, the new slot starts", DEPLOY, "systemctl start app-notes@blue.service", "while"),
+    Point("requests wait, the link is made", DEPLOY, "mv -T -- /srv/notes/.active.new *"),
+    Point("requests wait, the link is switched", DEPLOY, "mv -T -- /srv/notes/.active.new *", "after"),
+    Point("requests are let go", DEPLOY, "rm -f -- /run/app-notes/hold", "after"),
+)
+"""The moments of a switch while none of the slots runs."""
+
+
 def points(scenario: Scenario) -> list[Point]:
     """All points of a run, in the order of its steps."""
+    if scenario == "restart":
+        return list(RESTART)
     inside = (*INSIDE, *SWITCH, *(AT_WORK if scenario == "first" else OLD_SLOT))
     found: list[Point] = []
     for step in STEPS[scenario]:

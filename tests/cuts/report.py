@@ -44,6 +44,7 @@ killed and silent are tried within a step where there are points, else at its be
 TITLES: dict[Scenario, str] = {
     "first": "A first deployment, on a bare host",
     "update": "An update: new source, migration, environment and site",
+    "restart": "The same on a machine too small for two copies (`app_strategy: restart`)",
 }
 
 

@@ -1,4 +1,4 @@
-"""Cut everywhere: an update at every point, and a sample of a first deployment; `make test-cuts` makes all."""
+"""Cut everywhere: updates at every point, and a sample of a first deployment; `make test-cuts` makes all."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HOSTS = 8
 """At a time: a silent cut takes more than a minute, in which its host does nothing."""
 
 CHOSEN = {
-    **{str(cut): cut for cut in cuts("update")},
+    **{str(cut): cut for cut in (*cuts("update"), *cuts("restart"))},
     **{f"{cut} (seed {SEED})": cut for cut in random.Random(SEED).sample(cuts("first"), SAMPLE)},
 }
 
