@@ -22,7 +22,7 @@ from provision.lab.lab import Lab, base_folder
 def main(arguments: Sequence[str]) -> int:
     """Make the cuts, say how each ended; 1 where one did not hold."""
     parser = argparse.ArgumentParser(prog="python -m tests.cuts", description=__doc__)
-    parser.add_argument("--hosts", type=int, default=6, help="hosts at a time")
+    parser.add_argument("--hosts", type=int, default=10, help="hosts at a time")
     parser.add_argument("--name", default="cuts", help="of the lab")
     parser.add_argument("--only", default="", help="cuts whose line has this text; writes no page")
     options = parser.parse_args(arguments)
