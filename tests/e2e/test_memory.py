@@ -36,7 +36,7 @@ def placed(
 @pytest.fixture
 def mirror(placed: Placed) -> Placed:
     """The app, sized and deployed as it is by default, converged."""
-    placed.set(app_workers=2, app_strategy="auto", app_resize=False)
+    placed.set(app_workers=2, app_strategy="auto")
     placed.change()
     placed.settle()
     return placed
@@ -74,11 +74,10 @@ def test_sizes_stay_until_they_are_asked_for(mirror: Placed) -> None:
     assert left_alone.settled == (0, 1)
     assert any("would have 1 now" in notice for notice in left_alone.notices)
 
-    mirror.set(app_resize=True)
-    mirror.settle()
+    mirror.up("--resize")
+    assert mirror.up("--resize").settled == (0, 1)
     assert mirror.slot != before
     assert "--workers" not in mirror.view.file(f"/etc/systemd/system/{mirror.slot}").content_string
-    mirror.set(app_resize=False)
     again = mirror.up()
     assert (again.settled, again.notices) == ((0, 1), [])
 
