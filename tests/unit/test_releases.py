@@ -7,7 +7,8 @@ import json
 import pytest
 
 from provision.errors import HostError, Refused
-from provision.ops.releases import Deployed, parse, rollback_targets
+from provision.ops.events import CommandEnded, CommandOutput
+from provision.ops.releases import Collector, Deployed, parse, rollback_targets
 from provision.report.releases import print_releases
 
 LINE = (
@@ -33,6 +34,17 @@ def test_what_a_host_says_is_put_in_order() -> None:
 def test_a_damaged_record(text: str) -> None:
     with pytest.raises(HostError, match="record of a deployment cannot be used"):
         parse(text)
+
+
+def test_hosts_stay_in_their_order_whoever_answers_first() -> None:
+    collector = Collector(["web1", "web2", "web3", "web4"])
+    for host, error in (("web3", HostError("gone")), ("web4", HostError("gone")), ("web2", None), ("web1", None)):
+        collector(CommandOutput(host, "out", LINE.encode()))
+        collector(CommandEnded(host, None if error else 0, error))
+
+    assert list(collector.records()) == ["web1", "web2"]
+    assert list(collector.errors) == ["web3", "web4"]
+    assert [end.host for end in collector.ends] == ["web1", "web2", "web3", "web4"]
 
 
 def test_the_table(capsys: pytest.CaptureFixture[str]) -> None:

@@ -52,7 +52,7 @@ def read_releases(
     from provision.cli.work import interruptible
     from provision.ops.releases import Collector, reading
 
-    collector = Collector()
+    collector = Collector([login.name for login, _ in apps])
     work = reading(apps, collector, connect)
     with interruptible(work, stopping):
         work.execute()

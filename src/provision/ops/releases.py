@@ -78,18 +78,24 @@ def _deployed(values: Mapping[str, str]) -> Deployed:
 
 
 class Collector:
-    """Gathers what each host prints; ``emit`` of a SideBySide."""
+    """Gathers what each of ``hosts`` prints, and keeps their order; ``emit`` of a SideBySide."""
 
-    def __init__(self) -> None:
+    def __init__(self, hosts: Sequence[str]) -> None:
+        self._hosts = hosts
         self._printed: defaultdict[tuple[str, str], bytes] = defaultdict(bytes)
-        self.ends: list[CommandEnded] = []
+        self._ends: dict[str, CommandEnded] = {}
 
     def __call__(self, event: CommandEvent) -> None:
         """Take one event, each host's from a thread of its own."""
         if isinstance(event, CommandOutput):
             self._printed[event.host, event.stream] += event.data
         elif isinstance(event, CommandEnded):
-            self.ends.append(event)
+            self._ends[event.host] = event
+
+    @property
+    def ends(self) -> list[CommandEnded]:
+        """How each came to its end, in the order of the hosts: a rollback takes the first of them alone first."""
+        return [self._ends[host] for host in self._hosts if host in self._ends]
 
     @property
     def errors(self) -> dict[str, ProvisionError]:
