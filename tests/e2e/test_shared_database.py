@@ -5,37 +5,18 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 import testinfra.host
-from tests.e2e.cli import PROVISION, Result, provision, wait_for
+from tests.e2e.cli import PROVISION, provision
+from tests.e2e.fleet import Fleet
 from tests.e2e.held import write_role
 
-from provision.lab.inventory import write_inventory
 from provision.lab.lab import Lab
 from provision.lab.provider import Host
 
-PYPROJECT = """\
-[project]
-name = "tiny"
-version = "1"
-requires-python = ">=3.11"
-dependencies = ["fastapi[standard]"]
-"""
-MAIN = """\
-from fastapi import FastAPI
-
-app = FastAPI()
-
-
-@app.get("/version")
-def version() -> int:
-    return {}
-"""
 MIGRATE = ["sleep 1", "date >>$STATE_DIRECTORY/migrations"]
 """Long enough that two runs at once meet in it."""
-DOMAIN = "tiny.test.internal"
 SLOW = """\
 - name: Take longer than a build
   shell:
@@ -44,77 +25,13 @@ SLOW = """\
 """
 
 
-class Shop:
+class Shop(Fleet):
     """Two hosts with one app and, as they are told, one database."""
-
-    def __init__(self, folder: Path, hosts: list[Host], views: list[testinfra.host.Host]) -> None:
-        self.hosts, self.views = hosts, views
-        self.inventory, self.app = folder / "inventory.yml", folder / "app"
-        self.app.mkdir()
-        (self.app / "pyproject.toml").write_text(PYPROJECT)
-        self.version = 0
-        self.change()
-        self.set()
-
-    @property
-    def names(self) -> list[str]:
-        return [host.name for host in self.hosts]
-
-    def change(self) -> int:
-        """Another release; its version."""
-        self.version += 1
-        (self.app / "main.py").write_text(MAIN.format(self.version))
-        return self.version
-
-    def unchange(self) -> None:
-        """The release before, as it was."""
-        self.version -= 2
-        self.change()
-
-    def set(self, **variables: object) -> None:
-        """Write the inventory, with these variables besides the usual ones."""
-        usual = {
-            "app_source": str(self.app),
-            "app_workers": 1,
-            "app_database": "shop",
-            "app_migrate_command": MIGRATE,
-            "app_drain": 1,
-            "caddy_domain": DOMAIN,
-            "caddy_source": "distro",
-            "caddy_tls": "internal",
-        }
-        write_inventory(self.inventory, self.hosts, {**usual, **variables})
-
-    def up(self, *options: str, code: int = 0) -> Result:
-        result = provision("up", self.inventory, *options)
-        assert result.code == code, str(result)
-        return result
-
-    def settle(self) -> None:
-        """Nothing is left to do on any host, and one trip each shows it."""
-        assert self.up().settled == (0, 1, 0, 1)
 
     def migrations(self) -> list[int]:
         """How often each host has migrated."""
-        path = "/var/lib/app-tiny/migrations"
+        path = "/var/lib/app-mirror/migrations"
         return [int(view.check_output(f"cat {path} 2>/dev/null | wc -l")) for view in self.views]
-
-    def serving(self) -> list[int]:
-        """The version each host answers with, through Caddy."""
-        return [wait_for("an answer", lambda host=host: self._version(host)) for host in self.hosts]  # type: ignore[misc]
-
-    def _version(self, host: Host) -> int | None:
-        where = ["--resolve", f"{DOMAIN}:443:{host.address}", "--insecure", "--fail", "--silent", "--max-time", "5"]
-        done = subprocess.run(
-            ["curl", *where, f"https://{DOMAIN}/version"], capture_output=True, text=True, check=False
-        )
-        return int(done.stdout) if done.returncode == 0 else None
-
-    def releases(self) -> dict[str, list[str]]:
-        """The states of each host's deployments, the newest first."""
-        result = provision("releases", self.inventory)
-        assert result.code == 0, str(result)
-        return {name: [event["state"] for event in result.events if event["host"] == name] for name in self.names}
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +39,9 @@ def shop(
     lab: Lab, inspect: Callable[[Host], testinfra.host.Host], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Shop]:
     hosts = [lab.add(), lab.add()]
-    shop = Shop(tmp_path_factory.mktemp("shop"), hosts, [inspect(host) for host in hosts])
+    views = [inspect(host) for host in hosts]
+    folder = tmp_path_factory.mktemp("shop")
+    shop = Shop("mirror", folder, hosts, views, app_database="shop", app_migrate_command=MIGRATE)
     shop.up()
     yield shop
     for host in hosts:
@@ -183,7 +102,7 @@ def test_two_databases_are_both_migrated(shop: Shop) -> None:
 
 def test_databases_of_the_hosts_themselves_are_both_migrated(shop: Shop) -> None:
     """Their URLs are equal, and lead each host to itself."""
-    shop.set(app_database="", app_env={"DATABASE_URL": "postgresql://app-tiny@/tiny?host=/var/run/postgresql"})
+    shop.set(app_database="", app_env={"DATABASE_URL": "postgresql://app-mirror@/mirror?host=/var/run/postgresql"})
     before = shop.migrations()
 
     shop.up()
@@ -223,7 +142,7 @@ def test_a_failed_migration_switches_nothing_anywhere(shop: Shop) -> None:
     (left,) = [event for event in result.events if event["event"] == "host_not_reached"]
     assert left["host"] == shop.names[1]
     assert shop.serving() == serving
-    shop.unchange()
+    shop.change(-1)
 
 
 def test_migrate_alone(shop: Shop) -> None:
@@ -278,7 +197,7 @@ def test_a_rollback_and_the_way_back_to_the_newest(shop: Shop) -> None:
     assert shop.serving() == [version - 1, version - 1]
     assert shop.releases()[first][:2] == ["serving", "rolled-back"]
     refused = shop.up(code=1)
-    assert "this deployment of tiny was rolled back" in refused.log
+    assert "this deployment of mirror was rolled back" in refused.log
     assert shop.serving() == [version - 1, version - 1]
 
     shop.up("--retry")
