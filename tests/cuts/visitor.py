@@ -18,8 +18,8 @@ from provision.lab.provider import Host
 PACE = 0.2
 """Seconds between two requests."""
 
-TIMEOUT = 60.0
-"""Seconds until an answer; the machine may be busy."""
+TIMEOUT = 240.0
+"""Seconds until an answer: a silent cut is held for more than a minute, and requests may have to wait for its end."""
 
 
 class Visitor:
