@@ -66,6 +66,21 @@ make_mount_points() { # lines "d PATH" and "f PATH" on stdin
 	done
 }
 
+# Where the project says what it needs.
+declared() {
+	case $DEPENDENCIES in
+	requirements) say requirements.txt ;;
+	*) say pyproject.toml ;;
+	esac
+}
+
+# Half a build would hold the space that the next try needs.
+discard() {
+	status=$?
+	[ -e "$build/.complete" ] || rm -rf -- "$build"
+	exit "$status"
+}
+
 # The cause is printed by uv; these are the last lines of the step.
 failed() { # EXIT_CODE
 	log=$build/install.log
@@ -74,12 +89,14 @@ failed() { # EXIT_CODE
 		say "uv.lock does not fit pyproject.toml: run 'uv lock', or set app_lock: frozen to use it as it is"
 	elif grep -q 'incompatible with the project\|current Python version' "$log"; then
 		say "the project, or what it needs, does not accept this Python ($("$PYTHON" --version 2>&1)); see python_version"
+	elif grep -q 'No space left' "$log"; then
+		df -h "$build" || :
+	elif grep -q 'No solution found' "$log"; then
+		say "no versions that the index has fit together: correct $(declared), or see app_index_url"
 	elif grep -qi '401 Unauthorized\|403 Forbidden' "$log"; then
 		say "the package index refused the login; see app_index_username and app_index_password"
 	elif grep -qi 'dns error\|Failed to fetch\|timed out\|certificate' "$log"; then
 		say "the package index could not be reached from this host; see app_index_url and app_ca_bundle"
-	elif grep -q 'No space left' "$log"; then
-		df -h "$build" || :
 	fi
 	exit 1
 }
@@ -232,6 +249,7 @@ compile() {
 
 if [ ! -e "$build/.complete" ]; then
 	if ! in_use; then
+		trap discard EXIT
 		prepare
 		find_last
 		install

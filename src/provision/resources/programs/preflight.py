@@ -81,6 +81,8 @@ def main() -> int:
     if error is None:
         return 0
     print_error(error)
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        print(f"cause: {error.name} is neither in the app's folder nor among its dependencies: add it there")
     if isinstance(error, (ImportError, SyntaxError, NameError)):
         return FATAL
     if isinstance(error, AttributeError) and error.__traceback__ and error.__traceback__.tb_next is None:

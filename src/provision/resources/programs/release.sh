@@ -23,14 +23,22 @@ unpack() {
 	target=$home/releases/$RELEASE
 	[ ! -d "$target" ] || return 0
 	new=$home/releases/.new
+	# Half a release would hold what little space there is.
+	trap 'rm -rf -- "$new"' EXIT
 	rm -rf -- "$new"
 	mkdir -p "$new"
-	tar -x -f "$FILES/release.tar" -C "$new" --no-same-owner
+	tar -x -f "$FILES/release.tar" -C "$new" --no-same-owner || no_release
 	# Root owns it and the app can only read it, whatever the modes were on the controller.
 	chmod -R u=rwX,go=rX "$new"
 	sync -f "$new"
 	mv -T -- "$new" "$target"
 	sync -f "$target"
+}
+
+no_release() {
+	df -h "$home"
+	echo "the release of $NAME could not be unpacked; nothing was changed"
+	exit 1
 }
 
 claim
