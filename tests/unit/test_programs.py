@@ -106,6 +106,17 @@ def test_a_slot_is_intact_while_its_files_are_those_of_the_record(run: Callable[
     assert run("intact blue || echo no") == "no\n"
 
 
+def test_a_deployment_that_was_cut_short_is_seen(run: Callable[..., str], tmp_path: Path) -> None:
+    """Also where the link names it and only its end was lost."""
+    ask = "running_in_part() { false; }; leftover green && echo yes || echo no"
+    run("mkdir -p $home/slots/green $home/deployments/4; echo 4 >$home/slots/green/green")
+    assert run(ask) == "yes\n"
+    (tmp_path / "srv/deployments/4/deployed").touch()
+    assert run(ask) == "no\n"
+    (tmp_path / "run/trial-green").touch()
+    assert run(ask) == "yes\n"
+
+
 @pytest.mark.parametrize(
     ("workers", "expected"),
     [(3, "/v/fastapi run --workers 3 --port 8001 -e a&b:c"), (1, "/v/fastapi run  --port 8001 -e a&b:c")],
