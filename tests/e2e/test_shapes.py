@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import platform
 import re
 import subprocess
-import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -15,6 +13,7 @@ import pytest
 import testinfra.host
 from tests.e2e.cli import Event, wait_for
 from tests.e2e.placed import Placed
+from tests.e2e.pythons import INSTALL_PYTHON, MIRROR_URL, VERSION, give_mirror
 
 from provision.lab.lab import Lab
 from provision.lab.provider import Host, Image
@@ -177,7 +176,6 @@ http.server.ThreadingHTTPServer(("127.0.0.1", 8765), Index).serve_forever()
 """
 """An index with a login and one package, which knows where the others are."""
 
-INSTALL_PYTHON = "apt-get update -q && apt-get install -qy python3"
 PASSWORD = 'c0rrect "horse" battery'
 
 
@@ -224,26 +222,6 @@ def test_newer_syntax_is_found_before_anything_runs(place: Place) -> None:
     assert "app : Deploy" not in failed.changed
 
 
-PYTHON_OF_DEBIAN_12 = ("usr/bin/python3.11", "usr/lib/python3.11")
-DOWNLOADS = """{"cpython-3.11.2-linux-ARCH-gnu": {"name": "cpython", "arch": {"family": "ARCH", "variant": null},
-"os": "linux", "libc": "gnu", "major": 3, "minor": 11, "patch": 2, "prerelease": "", "variant": null, "build": "1",
-"url": "file:///opt/mirror/cpython-3.11.2.tar.gz", "sha256": null}}"""
-
-
-def pack_python(root: Path, archive: Path) -> None:
-    """What Debian 12 has, in the shape that uv downloads."""
-    with tarfile.open(archive, "w:gz", compresslevel=1) as packed:
-        for name in PYTHON_OF_DEBIAN_12:
-            packed.add(root / name, name.replace("usr/", "python/"), filter=without_bytecode)
-        link = tarfile.TarInfo("python/bin/python3")
-        link.type, link.linkname = tarfile.SYMTYPE, "python3.11"
-        packed.addfile(link)
-
-
-def without_bytecode(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    return None if entry.name.endswith("__pycache__") or not (entry.isfile() or entry.isdir()) else entry
-
-
 def test_a_python_that_debian_lacks_comes_from_a_mirror(
     lab: Lab,
     host: Host,
@@ -253,18 +231,14 @@ def test_a_python_that_debian_lacks_comes_from_a_mirror(
 ) -> None:
     """Debian 13 has 3.13, and the app refuses it."""
     trixie = make_host(Image("trixie"))
-    inspect(host).check_output(INSTALL_PYTHON)
-    mirror = lab.root(trixie) / "opt" / "mirror"
-    mirror.mkdir()
-    pack_python(lab.root(host), mirror / "cpython-3.11.2.tar.gz")
-    (mirror / "list.json").write_text(DOWNLOADS.replace("ARCH", platform.machine()))
+    give_mirror(lab, host, inspect(host), trixie)
     app = Placed("older-python", 8000, tmp_path, trixie, lab.root(trixie), inspect(trixie), app_workers=2)
-    app.set(python_downloads_url="file:///opt/mirror/list.json")
+    app.set(python_downloads_url=MIRROR_URL)
 
     result = app.settle()
 
     (recap,) = result.recaps.values()
-    assert (recap["trips"], app.get("/python")) == (3, {"python": "3.11.2"})
+    assert (recap["trips"], app.get("/python")) == (3, {"python": VERSION})
     foreign = app.view.check_output("find /opt/provision/pythons ! -type l \\( ! -user root -o -perm /022 \\)")
     assert foreign == ""
     assert app.view.run("runuser -u app-older-python -- /opt/provision/pythons/3.11/bin/python3 -c pass").rc == 0

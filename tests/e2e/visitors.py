@@ -22,9 +22,19 @@ LIMIT = 60_000
 class Visitors:
     """Some ask over connections that are kept alive, some over a new one each time; GETs and POSTs in turn."""
 
-    def __init__(self, domain: str, address: str, authority: Path, timeout: float = 30.0) -> None:
-        """``timeout`` is how long a visitor waits for an answer, in seconds."""
+    def __init__(
+        self,
+        domain: str,
+        address: str,
+        authority: Path,
+        timeout: float = 30.0,
+        *,
+        post: str = "/echo",
+        field: str = "words",
+    ) -> None:
+        """They wait ``timeout`` seconds for an answer; what they ``post`` has one ``field``, and comes back."""
         self._domain, self._address, self._timeout = domain, address, timeout
+        self._post, self._field = post, field
         self._context = ssl.create_default_context(cafile=str(authority))
         self._over = threading.Event()
         self._lock = threading.Lock()
@@ -71,21 +81,23 @@ class Visitors:
     def _ask(self, connection: http.client.HTTPSConnection, words: str, *, post: bool, keep: bool) -> None:
         headers = {"Connection": "keep-alive" if keep else "close", "Content-Type": "application/json"}
         if post:
-            connection.request("POST", "/echo", json.dumps({"words": words}), headers)
+            connection.request("POST", self._post, json.dumps({self._field: words}), headers)
         else:
-            connection.request("GET", f"/version?words={words}", headers=headers)
+            connection.request("GET", f"/version?{self._field}={words}", headers=headers)
         response = connection.getresponse()
         body = response.read()
-        if response.status != 200:
+        if response.status not in (200, 201):
             self._lose(f"status {response.status}: {body[:200]!r}")
             return
         answer = json.loads(body)
-        if answer["words"] != words:
+        # Some apps answer a GET with their version alone, and a POST without it.
+        if answer.get(self._field, None if post else words) != words:
             self._lose(f"asked with {words}, answered with {answer}")
             return
         with self._lock:
             self.answered += 1
-            self.versions.add(str(answer["version"]))
+            if "version" in answer:
+                self.versions.add(str(answer["version"]))
 
     def _lose(self, what: str) -> None:
         with self._lock:

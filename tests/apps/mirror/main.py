@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import platform
+from importlib.metadata import distributions
 
 from fastapi import FastAPI
 from pydantic import BaseModel
@@ -21,6 +23,12 @@ class Words(BaseModel):
 def environment() -> dict[str, str]:
     """All of it."""
     return dict(os.environ)
+
+
+@app.get("/runtime")
+def runtime() -> dict[str, str]:
+    """The Python and the packages it runs with."""
+    return {"python": platform.python_version()} | {found.name: found.version for found in distributions()}
 
 
 @app.get("/version")
