@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,8 +20,6 @@ PATIENCE = 300.0
 
 SHELLS = r"^[^ ]*sh (/usr/local/sbin/sh )?-eu /run/provision/[^ ]*/[0-9]+\.sh$"
 SESSION = r"^timeout --kill-after 10 [0-9]+ sh -eu /run/provision/"
-FREE = "flock -n /run/provision/lock true"
-IDLE = f"{FREE} && [ -z \"$(pgrep -x 'apt-get|dpkg|uv' || systemctl list-jobs --no-legend)\" ]"
 
 
 class Rig:
@@ -64,15 +63,15 @@ class Rig:
 
     def wait_for_watchdog(self) -> None:
         """Wait until the host has noticed that the line is dead."""
-        wait_for("the watchdog", lambda: self._succeeds("ls /run/provision/run.*/dead"), PATIENCE)
+        self._wait("ls /run/provision/run.*/dead")
 
     def wait_until_free(self) -> None:
         """Wait until another run may begin."""
-        wait_for("a free lock", lambda: self._succeeds(FREE), PATIENCE)
+        self._wait("flock -n /run/provision/lock true")
 
     def wait_until_idle(self) -> None:
         """Wait until nothing that a killed step has started goes on."""
-        wait_for("the end of all jobs", lambda: self._succeeds(IDLE), PATIENCE)
+        self._wait("! pgrep -x 'apt-get|dpkg|uv' && [ -z \"$(systemctl list-jobs --no-legend)\" ]")
 
     def remove(self) -> None:
         """Take everything away that is ours."""
@@ -85,5 +84,8 @@ class Rig:
         done = self._lab.run(self._host, command)
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
 
-    def _succeeds(self, command: str) -> bool:
-        return self._lab.run(self._host, command).returncode == 0
+    def _wait(self, condition: str) -> None:
+        # In one session: many logins would cost more than what is waited for.
+        wait = f"until {condition}; do sleep 0.1; done >/dev/null 2>&1"
+        done = self._lab.run(self._host, f"timeout {PATIENCE:g} sh -c {shlex.quote(wait)}", timeout=PATIENCE + 30)
+        assert done.returncode == 0, f"waited {PATIENCE:g} s in vain for: {condition}"

@@ -64,9 +64,11 @@ def _matching(test: Test) -> Iterator[list[int]]:
             # Opened before it is judged: should the number pass to another process, this descriptor does not.
             with suppress(ProcessLookupError):
                 descriptor = os.pidfd_open(pid)
-                stack.callback(os.close, descriptor)
                 if _passes(test, pid):
+                    stack.callback(os.close, descriptor)
                     descriptors.append(descriptor)
+                else:
+                    os.close(descriptor)
         yield descriptors
 
 
