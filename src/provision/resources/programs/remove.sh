@@ -14,6 +14,10 @@ remove_units() {
 	for each in "$@"; do
 		rm -f -- "$units/multi-user.target.wants/$each" "$units/$each"
 	done
+	# Links of processes whose units are gone already, so that nothing says whose they are.
+	for each in "$units/multi-user.target.wants/app-$NAME-"*@*.service; do
+		[ -e "$each" ] || rm -f -- "$each"
+	done
 	rm -f -- "/run/systemd/system/app-$NAME-preflight.service"
 	systemctl daemon-reload
 }
