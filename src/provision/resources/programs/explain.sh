@@ -36,9 +36,7 @@ describe() { # UNIT
 
 # What systemd itself knows the cause of; 1 where it does not.
 cause_by_systemd() { # UNIT
-	if [ "$(systemctl show -P LoadState "$1")" = masked ]; then
-		say "cause: somebody has masked this unit; let it start again with: systemctl unmask $1"
-	elif [ "$(systemctl show -P Result "$1")" = timeout ] && [ "$1" = "app-$NAME-migrate@$slot.service" ]; then
+	if [ "$(systemctl show -P Result "$1")" = timeout ] && [ "$1" = "app-$NAME-migrate@$slot.service" ]; then
 		say "cause: it was not over after app_migrate_timeout ($(systemctl show -P TimeoutStartUSec "$1")), and was ended;"
 		say "what it waits for may be a lock that the serving release holds"
 	else
