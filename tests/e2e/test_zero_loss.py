@@ -1,170 +1,151 @@
-"""No request is lost by whatever changes: plain clients ask through Caddy all the while."""
+"""Whatever changes goes through the switch, and no request is lost: plain clients ask through Caddy all the while."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
-from tests.e2e.cli import AUTHORITY, Result, provision
-from tests.e2e.visitors import Visitors
+import testinfra.host
+from tests.e2e.cli import Event, provision, wait_for
+from tests.e2e.placed import Placed
+from tests.e2e.pythons import MIRROR_URL, VERSION, give_mirror
 
-from provision.lab.inventory import write_inventory
 from provision.lab.lab import Lab
-from provision.lab.provider import Host
+from provision.lab.provider import Host, Image
 
-DOMAIN = "busy.test.internal"
-PYPROJECT = """\
-[project]
-name = "busy"
-version = "1"
-requires-python = ">=3.11"
-dependencies = ["fastapi[standard]"]
+BROKEN = """\
+app = FastAPI(title="mirror")
+
+
+@app.middleware("http")
+async def broken(request, call_next):
+    raise RuntimeError("gate")
 """
-MAIN = """\
-import os
-
-from fastapi import FastAPI
-from pydantic import BaseModel
-
-app = FastAPI()
-VERSION = "{version} " + os.environ.get("GREETING", "")
-
-
-class Words(BaseModel):
-    words: str
-
-
-@app.get("/version")
-async def version(words: str) -> dict[str, str]:
-    return {{"words": words, "version": VERSION}}
-
-
-@app.post("/echo")
-async def echo(said: Words) -> dict[str, str]:
-    return {{"words": said.words, "version": VERSION}}
-"""
-
-
-class Busy:
-    """One host with an app that is asked all the time."""
-
-    def __init__(self, folder: Path, host: Host, root: Path) -> None:
-        self.inventory, self.app = folder / "inventory.yml", folder / "app"
-        self._host, self._root = host, root
-        self.app.mkdir()
-        (self.app / "pyproject.toml").write_text(PYPROJECT)
-        self.version = 0
-        self._variables: dict[str, object] = {
-            "app_source": str(self.app),
-            "app_workers": 2,
-            "app_env": {"GREETING": "hello"},
-            "app_health_path": "/version?words=gate",
-            "caddy_domain": DOMAIN,
-            "caddy_source": "distro",
-            "caddy_tls": "internal",
-        }
-        self.change()
-        self.set()
-
-    def change(self, more: str = "") -> None:
-        """Another release, with ``more`` at its end."""
-        self.version += 1
-        (self.app / "main.py").write_text(MAIN.format(version=self.version) + more)
-
-    def set(self, **variables: object) -> None:
-        self._variables |= variables
-        write_inventory(self.inventory, [self._host], self._variables)
-
-    def up(self, code: int = 0) -> Result:
-        result = provision("up", self.inventory)
-        assert result.code == code, str(result)
-        return result
-
-    def visitors(self) -> Visitors:
-        return Visitors(DOMAIN, self._host.address, self._root / AUTHORITY)
+"""Imports well, and then never answers what it should."""
 
 
 @pytest.fixture(scope="module")
-def busy(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Busy]:
-    host = lab.add()
-    yield Busy(tmp_path_factory.mktemp("busy"), host, lab.root(host))
-    lab.remove(host)
+def placed(
+    lab: Lab, inspect: Callable[[Host], testinfra.host.Host], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Placed]:
+    """A host whose distribution has Python 3.13, and that can have an older one."""
+    bookworm, trixie = lab.add(), lab.add(Image("trixie"))
+    give_mirror(lab, bookworm, inspect(bookworm), trixie)
+    lab.remove(bookworm)
+    placed = Placed("mirror", 8000, tmp_path_factory.mktemp("mirror"), trixie, lab.root(trixie), inspect(trixie))
+    with (placed.app / "requirements.txt").open("a") as file:
+        file.write("iniconfig==2.0.0\n")
+    placed.set(app_env={"GREETING": "hello"}, app_health_path="/version?words=gate", python_downloads_url=MIRROR_URL)
+    placed.up()
+    yield placed
+    lab.remove(trixie)
 
 
-@pytest.fixture(autouse=True)
-def settled(busy: Busy) -> None:
+@pytest.fixture
+def mirror(placed: Placed) -> Placed:
     """Each test begins with a release of its own that serves, of which nothing is left to do."""
-    busy.change()
-    busy.up()
-    assert busy.up().settled == (0, 1)
+    placed.change()
+    placed.settle()
+    return placed
 
 
-def code(busy: Busy) -> None:
-    busy.change()
-    busy.up()
+def answer(mirror: Placed, path: str) -> Event:
+    return wait_for("an answer", lambda: mirror.get(path))
 
 
-def environment(busy: Busy) -> None:
-    busy.set(app_env={"GREETING": f"hello {busy.version}"})
-    busy.up()
+def code(mirror: Placed) -> None:
+    wanted = mirror.change()
+    mirror.up()
+    assert answer(mirror, "/version")["version"] == wanted
 
 
-def workers(busy: Busy) -> None:
-    busy.set(app_workers=3)
-    busy.up()
-    busy.set(app_workers=2)
-    busy.up()
+def secret(mirror: Placed) -> None:
+    mirror.set(app_env={"GREETING": "hello", "SECRET": f"secret of {mirror.version}"})
+    mirror.up()
+    assert answer(mirror, "/environment")["SECRET"] == f"secret of {mirror.version}"
 
 
-def rollback(busy: Busy) -> None:
-    result = provision("rollback", busy.inventory)
+def workers(mirror: Placed) -> None:
+    mirror.set(app_workers=3)
+    mirror.up()
+    command = mirror.view.check_output("tr '\\0' ' ' </proc/%s/cmdline", mirror.show(mirror.slot, "MainPID"))
+    assert "--workers 3 " in command
+
+
+def dependency(mirror: Placed) -> None:
+    assert answer(mirror, "/runtime")["iniconfig"] == "2.0.0"
+    mirror.edit("requirements.txt", "iniconfig==2.0.0", "iniconfig==2.1.0")
+    mirror.up()
+    assert answer(mirror, "/runtime")["iniconfig"] == "2.1.0"
+
+
+def python(mirror: Placed) -> None:
+    assert str(answer(mirror, "/runtime")["python"]).startswith("3.13.")
+    mirror.set(python_version="3.11")
+    mirror.up()
+    assert answer(mirror, "/runtime")["python"] == VERSION
+
+
+def unit_option(mirror: Placed) -> None:
+    mirror.set(app_service_options={"LimitNOFILE": 5000})
+    mirror.up()
+    assert mirror.show(mirror.slot, "LimitNOFILE") == "5000"
+
+
+def rollback(mirror: Placed) -> None:
+    result = provision("rollback", mirror.inventory)
     assert result.code == 0, str(result)
+    assert answer(mirror, "/version")["version"] == mirror.version - 1
 
 
-@pytest.mark.parametrize("change", [code, environment, workers, rollback], ids=lambda change: change.__name__)
-def test_a_change_loses_nothing(busy: Busy, change: Callable[[Busy], None]) -> None:
-    visitors = busy.visitors()
-
-    with visitors.coming():
-        change(busy)
-
-    assert visitors.lost == []
-    assert visitors.answered >= 1500
-    assert len(visitors.versions) == (1 if change is workers else 2)
+CHANGES = (code, secret, workers, dependency, python, unit_option, rollback)
 
 
-def failed_migration(busy: Busy) -> None:
-    busy.set(app_migrate_command="exit 3")
-    busy.change()
-    assert "the migration failed" in busy.up(code=1).log
-    busy.set(app_migrate_command=[])
-
-
-def failed_gate(busy: Busy) -> None:
-    # Imports well, and then never answers what it should.
-    busy.change("\n\n@app.middleware('http')\nasync def broken(request, call_next):\n    raise RuntimeError('gate')\n")
-    assert "the new release does not serve" in busy.up(code=1).log
-
-
-def failed_import(busy: Busy) -> None:
-    busy.change("\nimport nothing_of_that_name\n")
-    assert "nothing_of_that_name" in busy.up(code=1).log
-
-
-def nothing_to_do(busy: Busy) -> None:
-    assert busy.up().settled == (0, 1)
-
-
-@pytest.mark.parametrize(
-    "failure", [failed_migration, failed_gate, failed_import, nothing_to_do], ids=lambda failure: failure.__name__
-)
-def test_what_does_not_come_to_serve_loses_nothing(busy: Busy, failure: Callable[[Busy], None]) -> None:
-    visitors = busy.visitors()
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
+def test_a_change_goes_through_the_switch_and_loses_nothing(mirror: Placed, change: Callable[[Placed], None]) -> None:
+    before, visitors = mirror.slot, mirror.visitors()
 
     with visitors.coming():
-        failure(busy)
+        change(mirror)
 
+    assert mirror.slot != before
     assert visitors.lost == []
     assert visitors.answered >= 1500
-    assert len(visitors.versions) == 1
+    assert len(visitors.versions) == (2 if change in (code, rollback) else 1)
+    if change is not rollback:
+        assert mirror.up().settled == (0, 1)
+
+
+def failed_migration(mirror: Placed) -> None:
+    mirror.set(app_migrate_command="exit 3")
+    assert "the migration failed" in mirror.up(code=1).log
+
+
+def failed_gate(mirror: Placed) -> None:
+    mirror.edit("main.py", 'app = FastAPI(title="mirror")\n', BROKEN)
+    assert "the new release does not serve" in mirror.up(code=1).log
+
+
+def failed_import(mirror: Placed) -> None:
+    mirror.edit("main.py", "import os\n", "import os\nimport nothing_of_that_name\n")
+    assert "nothing_of_that_name" in mirror.up(code=1).log
+
+
+def nothing_to_do(mirror: Placed) -> None:
+    assert mirror.up().settled == (0, 1)
+
+
+FAILURES = (failed_migration, failed_gate, failed_import, nothing_to_do)
+
+
+@pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: failure.__name__)
+def test_what_does_not_come_to_serve_loses_nothing(mirror: Placed, failure: Callable[[Placed], None]) -> None:
+    before, visitors = mirror.slot, mirror.visitors()
+
+    with mirror.broken(), visitors.coming():
+        failure(mirror)
+
+    assert mirror.slot == before
+    assert visitors.lost == []
+    assert visitors.answered >= 1500
+    assert visitors.versions == {str(mirror.version)}
