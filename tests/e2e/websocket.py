@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import os
 import socket
 import ssl
@@ -54,8 +53,7 @@ class WebSocket:
 
     def ask(self, text: str) -> str | None:
         """Send a text, and receive one; None once the other side has closed."""
-        with contextlib.suppress(ConnectionError):
-            self.send(text)
+        self.send(text)
         return self.receive()
 
     def close(self) -> None:
