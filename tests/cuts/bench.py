@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.cuts.app import NEW, OLD, Releases, Wanted
 from tests.cuts.hosts import Hosts
-from tests.cuts.points import BEFORE_APP, STEPS, Base, Cut, Scenario, Way
+from tests.cuts.points import BEGINNINGS, STEPS, Base, Cut, Scenario, Way, beginning, steps_from
 from tests.cuts.rig import PATIENCE, Rig
 from tests.cuts.state import differences, state
 from tests.cuts.visitor import Visitor
@@ -46,8 +46,19 @@ class Bench:
 
     def prepare(self, cuts: Sequence[Cut]) -> None:
         """Make the states that these cuts begin with, and see what undisturbed runs end with."""
+        last: Base = "bare"
+        for base in BEGINNINGS:
+            if base != "bare":
+                with self._hosts.take(last) as host:
+                    with self._cut(host, beginning(base), steps_from(last)):
+                        pass
+                    self._hosts.save(host, base)
+                last = base
+        with self._hosts.take("installed") as host:
+            for version in OLD:
+                self._settle(host, version)
+            self._hosts.save(host, "deployed")
         with ThreadPoolExecutor(self._count) as pool:
-            list(pool.map(self._make, {cut.base for cut in cuts} - {"bare"}))
             list(pool.map(self._see_undisturbed, {cut.scenario for cut in cuts}))
 
     def run(self, cuts: Sequence[Cut]) -> Iterator[Outcome]:
@@ -55,16 +66,6 @@ class Bench:
         with ThreadPoolExecutor(self._count) as pool:
             waiting = [pool.submit(self._outcome, cut) for cut in cuts]
             yield from (done.result() for done in as_completed(waiting))
-
-    def _make(self, base: Base) -> None:
-        with self._hosts.take("bare") as host:
-            if base == "prepared":
-                with self._cut(host, Cut("first", BEFORE_APP, "shell"), STEPS["first"]):
-                    pass
-            else:
-                for version in OLD:
-                    self._settle(host, version)
-            self._hosts.save(host, base)
 
     def _see_undisturbed(self, scenario: Scenario) -> None:
         with self._hosts.take("bare" if scenario == "first" else "deployed") as host:

@@ -28,8 +28,8 @@ When = Literal["before", "while", "after"]
 Scenario = Literal["first", "update", "restart"]
 """A first deployment, an update, and one whose old slot is stopped first, since the memory is for one."""
 SCENARIOS: tuple[Scenario, ...] = get_args(Scenario)
-Base = Literal["bare", "prepared", "deployed"]
-"""A host that nobody has touched; one where a first run was cut before it shipped the app; one with two deployments."""
+Base = Literal["bare", "installed", "prepared", "built", "deployed"]
+"""A host that nobody has touched; ones where a first run was cut (see BEGINNINGS); one with two deployments."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,13 @@ class Cut:
         """The saved state that the run begins with."""
         if self.scenario != "first":
             return "deployed"
-        return "prepared" if self.point.step in PREPARED else "bare"
+        place = STEPS["first"].index(self.point.step)
+        return [base for base, step in BEGINNINGS.items() if STEPS["first"].index(step) <= place][-1]
 
     @property
     def steps(self) -> Sequence[str]:
         """The steps of the run."""
-        return PREPARED if self.base == "prepared" else STEPS[self.scenario]
+        return steps_from(self.base) if self.scenario == "first" else STEPS[self.scenario]
 
     def __str__(self) -> str:
         return f"{self.scenario}: {self.point.name}: {self.way}"
@@ -70,27 +71,36 @@ class Cut:
 SHIP, BUILD, SITE = "app : Ship the release", "app : Build the app", "app : Give the app its site"
 RELOAD, DEPLOY = "caddy : reload caddy", "app : Deploy"
 PYTHON, UV, CADDY = "python : Install Python", "python : Install uv", "caddy : Install Caddy"
+FOLDER = "caddy : Make the folder for sites"
 LAST = (SHIP, BUILD, SITE, RELOAD, DEPLOY)
-
-PREPARED = (SHIP, "app : Add the app's user", *LAST[1:])
-"""The steps of a first run that begin with the app; cuts in them need not install Caddy each time."""
 
 STEPS: dict[Scenario, tuple[str, ...]] = {
     "first": (
         PYTHON,
         UV,
         CADDY,
-        "caddy : Make the folder for sites",
+        FOLDER,
         "caddy : Make the folder for Caddy's drop-ins",
         "caddy : Keep Caddy running, with its admin socket to itself",
         "caddy : Configure Caddy",
         "caddy : Start Caddy",
-        *PREPARED,
+        SHIP,
+        "app : Add the app's user",
+        *LAST[1:],
     ),
     "update": LAST,
     "restart": LAST,
 }
 """The steps of a first run, and of updates of source, environment and site; a run with others fails the harness."""
+
+BEGINNINGS: dict[Base, str] = {"bare": PYTHON, "installed": FOLDER, "prepared": SHIP, "built": SITE}
+"""Saved states of a first run, with the step that each begins with: cuts in the switch need not install all anew."""
+
+
+def steps_from(base: Base) -> tuple[str, ...]:
+    """What is left of a first run that begins with this state."""
+    return STEPS["first"][STEPS["first"].index(BEGINNINGS[base]) :]
+
 
 AT_WORK = (
     Point("dpkg has unpacked Python, configured nothing", PYTHON, "dpkg-held unpack", ways=HARSH),
@@ -165,8 +175,9 @@ def points(scenario: Scenario) -> list[Point]:
     return found
 
 
-BEFORE_APP = next(point for point in points("first") if point.step == SHIP)
-"""Where a first run is cut to save the state ``prepared``."""
+def beginning(base: Base) -> Cut:
+    """The cut that leaves this state."""
+    return Cut("first", next(point for point in points("first") if point.step == BEGINNINGS[base]), "shell")
 
 
 def cuts(scenario: Scenario) -> list[Cut]:
