@@ -146,6 +146,15 @@ def fill(mirror: Placed, left: int, after: ExitStack) -> None:
     mirror.view.check_output(f"fallocate -l $(($(df --output=avail -B1 /srv | tail -n 1) - {left})) /srv/filler")
 
 
+def disk_full_while_building(mirror: Placed, after: ExitStack) -> None:
+    append(mirror, "requirements.txt", "itsdangerous\n")
+    fill(mirror, 60_000, after)
+
+
+def database_down(mirror: Placed, _: ExitStack) -> None:
+    start_with(mirror, 'await asyncio.open_connection("127.0.0.1", 5432)')
+
+
 @dataclass(frozen=True)
 class Row:
     """One way to fail, what the screen must say of it, and the step that fails."""
@@ -170,6 +179,8 @@ ROWS = [
     Row(index_down, (r"index could not be reached.*app_index_url",), "app : Build the app"),
     Row(site_rejected, (r"ambiguous site definition: other.test.internal",), "app : Give the app its site"),
     Row(disk_full, (r"No space left on device", "100% /srv"), "app : Ship the release"),
+    Row(disk_full_while_building, (r"No space left on device", "100% /srv"), "app : Build the app"),
+    Row(database_down, (r"ConnectionRefusedError", "its database")),
 ]
 
 

@@ -10,6 +10,8 @@ app=$build/app
 work=$app${WORK:+/$WORK}     # where the app runs
 folder=$app${FOLDER:+/$FOLDER} # where its dependencies are said
 venv=$build/.venv
+# In /run: a full disk would not let uv say that it is full.
+log=$FILES/install.log
 
 say() {
 	printf '%s\n' "$@"
@@ -83,7 +85,6 @@ discard() {
 
 # The cause is printed by uv; these are the last lines of the step.
 failed() { # EXIT_CODE
-	log=$build/install.log
 	say "the dependencies of $NAME could not be installed (uv ended with $1)"
 	if grep -q 'needs to be updated' "$log"; then
 		say "uv.lock does not fit pyproject.toml: run 'uv lock', or set app_lock: frozen to use it as it is"
@@ -103,12 +104,12 @@ failed() { # EXIT_CODE
 
 run_uv() { # ARGUMENTS
 	status=0
-	"$UV" "$@" >"$build/install.log" 2>&1 || status=$?
+	"$UV" "$@" >"$log" 2>&1 || status=$?
 	if [ "$status" -ne 0 ]; then
-		tail -n 30 "$build/install.log"
+		tail -n 30 "$log"
 		failed "$status"
 	fi
-	grep '^Installed ' "$build/install.log" || :
+	grep '^Installed ' "$log" || :
 }
 
 # shellcheck disable=SC2086 # UV_OPTIONS are words
@@ -153,7 +154,7 @@ python() {
 add() { # REQUIREMENT
 	"$UV" pip freeze --python "$venv/bin/python" --exclude-editable 2>/dev/null |
 		grep '^[A-Za-z0-9._-]*==' >"$build/constraints.txt" || :
-	"$UV" pip install --python "$venv/bin/python" -c "$build/constraints.txt" "$1" >>"$build/install.log" 2>&1
+	"$UV" pip install --python "$venv/bin/python" -c "$build/constraints.txt" "$1" >>"$log" 2>&1
 }
 
 # The build that serves, whose bytecode can be borrowed; none before the first deployment, where uv compiles while it
