@@ -52,12 +52,12 @@ class Bench:
                 with self._hosts.take(last) as host:
                     with self._cut(host, beginning(base), steps_from(last)):
                         pass
-                    self._hosts.save(host, base)
+                    self._hosts.save(host, base, last)
                 last = base
         with self._hosts.take("installed") as host:
             for version in OLD:
                 self._settle(host, version)
-            self._hosts.save(host, "deployed")
+            self._hosts.save(host, "deployed", "installed")
         with ThreadPoolExecutor(self._count) as pool:
             list(pool.map(self._see_undisturbed, {cut.scenario for cut in cuts}))
 

@@ -22,6 +22,7 @@ class Hosts:
     def __init__(self, lab: Lab, base: Path, folder: Path, count: int) -> None:
         self._lab, self._provider, self._folder = lab, Nspawn(base, lab.name), folder
         self._free: SimpleQueue[Host] = SimpleQueue()
+        self._layers: dict[Base, list[Path]] = {"bare": []}
         for _ in range(count):
             self._free.put(lab.add())
 
@@ -34,11 +35,13 @@ class Hosts:
         finally:
             self._free.put(host)
 
-    def save(self, host: Host, base: Base) -> None:
-        """Keep the state of ``host``, which is stopped for it."""
+    def save(self, host: Host, base: Base, below: Base) -> None:
+        """Keep the state of ``host``, which began with the state ``below`` and is stopped for it."""
         self._provider.stop(host)
+        layer = self._folder / base
         # With its extended attributes: they say which folders replace those below.
-        subprocess.run(["cp", "-a", self._lab.root(host).parent / "upper", self._folder / base], check=True)
+        subprocess.run(["cp", "-a", self._lab.root(host).parent / "upper", layer], check=True)
+        self._layers[base] = [layer, *self._layers[below]]
 
     def _made_anew(self, host: Host, base: Base) -> Host:
         if base == "bare":
@@ -50,10 +53,8 @@ class Hosts:
         subprocess.run(["umount", root], check=True)
         shutil.rmtree(folder / "work")
         (folder / "work").mkdir()
-        layers = (
-            f"lowerdir={self._folder / base}:{(folder / 'image').resolve()},"
-            f"upperdir={folder / 'upper'},workdir={folder / 'work'}"
-        )
+        below = ":".join(map(str, [*self._layers[base], (folder / "image").resolve()]))
+        layers = f"lowerdir={below},upperdir={folder / 'upper'},workdir={folder / 'work'}"
         # What makes it this host, its name, address and keys, is in its own layer already.
         subprocess.run(["mount", "-t", "overlay", f"lab-{fresh.name}", "-o", layers, root], check=True)
         self._provider.start(fresh)
