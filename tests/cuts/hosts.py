@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,8 @@ class Hosts:
         self._lab, self._provider, self._folder = lab, Nspawn(base, lab.name), folder
         self._free: SimpleQueue[Host] = SimpleQueue()
         self._layers: dict[Base, list[Path]] = {"bare": []}
+        # Ten hosts that end and boot at a time take longer than the lab waits for one.
+        self._changing = threading.Lock()
         for _ in range(count):
             self._free.put(lab.add())
 
@@ -31,7 +34,10 @@ class Hosts:
         """A host in this state; waits until one is free."""
         host = self._free.get()
         try:
-            yield self._made_anew(host, base)
+            with self._changing:
+                fresh = self._made_anew(host, base)
+            self._lab.wait(fresh)
+            yield fresh
         finally:
             self._free.put(host)
 
@@ -58,5 +64,4 @@ class Hosts:
         # What makes it this host, its name, address and keys, is in its own layer already.
         subprocess.run(["mount", "-t", "overlay", f"lab-{fresh.name}", "-o", layers, root], check=True)
         self._provider.start(fresh)
-        self._lab.wait(fresh)
         return fresh
