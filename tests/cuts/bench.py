@@ -16,8 +16,7 @@ from tests.cuts.rig import PATIENCE, Rig
 from tests.cuts.state import differences, state
 from tests.cuts.visitor import Visitor
 from tests.e2e.cli import Result, provision
-from tests.e2e.held import Running, running
-from tests.e2e.test_interruption import silence
+from tests.e2e.held import Running, running, silence
 
 from provision.lab.lab import Lab
 from provision.lab.provider import Host

@@ -119,3 +119,22 @@ def write_role(folder: Path, name: str, tasks: str) -> None:
     path = folder / "roles" / name / "tasks" / "main.yml"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(tasks)
+
+
+@contextmanager
+def silence(host: Host) -> Iterator[None]:
+    """Lose every packet of the one connection that ssh has to ``host``, in both directions."""
+    argv = ["ss", "--no-header", "--tcp", "--numeric", "state", "established", "dst", f"{host.address}:{host.port}"]
+    (connection,) = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.splitlines()
+    port = connection.split()[2].rpartition(":")[2]
+    rules = [
+        ["INPUT", "--source", host.address, "--protocol", "tcp", "--dport", port, "--jump", "DROP"],
+        ["OUTPUT", "--destination", host.address, "--protocol", "tcp", "--sport", port, "--jump", "DROP"],
+    ]
+    for rule in rules:
+        subprocess.run(["iptables", "--wait", "--insert", *rule], check=True)
+    try:
+        yield
+    finally:
+        for rule in rules:
+            subprocess.run(["iptables", "--wait", "--delete", *rule], check=True)

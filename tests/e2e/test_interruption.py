@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import testinfra.host
 from tests.e2e.cli import Site, provision, wait_for
-from tests.e2e.held import Held, running, write_role
+from tests.e2e.held import Held, running, silence, write_role
 
 from provision.lab.inventory import write_inventory
 from provision.lab.lab import Lab
@@ -200,22 +198,3 @@ def test_a_silent_line_leaves_no_lock(lab: Lab, host: Host, held: Held, left: Ca
     assert noticed < 90
     assert held.done == {"begun", "first"}
     assert provision("up", held.inventory).changed == ["held : Second"]
-
-
-@contextmanager
-def silence(host: Host) -> Iterator[None]:
-    """Lose every packet of the one connection that ssh has to ``host``, in both directions."""
-    argv = ["ss", "--no-header", "--tcp", "--numeric", "state", "established", "dst", f"{host.address}:{host.port}"]
-    (connection,) = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.splitlines()
-    port = connection.split()[2].rpartition(":")[2]
-    rules = [
-        ["INPUT", "--source", host.address, "--protocol", "tcp", "--dport", port, "--jump", "DROP"],
-        ["OUTPUT", "--destination", host.address, "--protocol", "tcp", "--sport", port, "--jump", "DROP"],
-    ]
-    for rule in rules:
-        subprocess.run(["iptables", "--wait", "--insert", *rule], check=True)
-    try:
-        yield
-    finally:
-        for rule in rules:
-            subprocess.run(["iptables", "--wait", "--delete", *rule], check=True)
