@@ -106,7 +106,7 @@ class Bench:
         rig = Rig(self._lab, host)
         rig.arm(cut.point, steps)
         with running(self._releases.inventory(host, cut.scenario)) as run:
-            rig.wait_until_held(lambda: run.over)
+            rig.wait_until_held(run)
             _end(run, rig, host, cut.way)
         rig.remove()
         yield rig

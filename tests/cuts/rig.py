@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shlex
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.cuts.points import Point
 from tests.e2e.cli import wait_for
+from tests.e2e.held import Running
 
 from provision.lab.lab import Lab
 from provision.lab.provider import Host
@@ -43,11 +44,13 @@ class Rig:
         pattern = f"{steps.index(point.step) + 1}.files {point.call}"
         (self._marks / "armed").write_text(f"{point.when}\n{pattern}\n")
 
-    def wait_until_held(self, is_over: Callable[[], bool]) -> None:
+    def wait_until_held(self, run: Running) -> None:
         """Wait for the point; fails where the run is over without it."""
         reached = self._marks / "reached"
-        wait_for("the point", lambda: reached.exists() or is_over(), PATIENCE)
-        assert reached.exists(), "the run ended without this point"
+        wait_for("the point", lambda: reached.exists() or run.over, PATIENCE)
+        if not reached.exists():
+            last = "\n".join(map(str, run.events[-20:]))
+            raise AssertionError(f"the run ended without this point: {last}")
 
     def go(self) -> None:
         """Let go what waits."""

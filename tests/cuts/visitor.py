@@ -74,7 +74,8 @@ class Visitor:
                 if not (kept and isinstance(error, ConnectionError)):
                     self.lost.append(repr(error))
                 failed = True
-            if connection and (failed or not keep):
+            # Where the server says "Connection: close", http.client has closed its socket.
+            if connection and (failed or not keep or connection.sock is None):
                 connection.close()
                 connection = None
         if connection:
