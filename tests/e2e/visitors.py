@@ -71,7 +71,8 @@ class Visitors:
             except (OSError, http.client.HTTPException, ValueError) as error:
                 self._lose(f"{'kept' if keep else 'new'} connection, turn {turn}: {error!r}")
                 connection = None
-            if connection and not keep:
+            # Where the server says "Connection: close", http.client has closed its socket.
+            if connection and (not keep or connection.sock is None):
                 connection.close()
                 connection = None
             time.sleep(PACE)
