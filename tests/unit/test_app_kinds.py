@@ -196,6 +196,7 @@ def test_whatever_the_app_runs_with_is_another_deployment(
         {"keep": 2},
         {"strategy": "restart"},
         {"resize": True},
+        {"balancer_drain": 3},
     ],
     ids=str,
 )
@@ -356,6 +357,8 @@ def test_a_python_the_project_refuses_ends_the_run_before_it_begins(folder: Path
         {"entrypoint": "main"},
         {"entrypoint": "main:app\nx"},
         {"port": 80},
+        {"python": "3.12"},
+        {"balancer_drain": -1},
         {"workers": "many"},
         {"workers": "0"},
         {"memory_target": 0.4},

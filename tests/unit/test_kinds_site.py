@@ -55,3 +55,22 @@ def test_networks_are_those_of_caddy_and_uvicorn(proxy: str) -> None:
 def test_what_either_reads_otherwise_is_refused(proxy: str) -> None:
     with pytest.raises(ValueError, match=r"^trusted_proxies "):
         Site(name=NAMES, trusted_proxies=(proxy,))
+
+
+@pytest.mark.parametrize("upstream", ["10.0.0.5", "web1.internal:8080", "[fd00::5]:80"])
+def test_a_balancer_takes_addresses_and_names(upstream: str) -> None:
+    assert Site(name=NAMES, upstreams=(upstream,)).urls({}) == [f"https://{name}" for name in NAMES]
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"upstreams": ("http://10.0.0.5",)}, r"upstreams 'http://10\.0\.0\.5' is no address or name"),
+        ({"upstreams": ("10.0.0.5 {",)}, "is no address or name"),
+        ({"upstreams": ("",)}, "is no address or name"),
+        ({"upstreams": ("10.0.0.5",), "app_port": 8000}, r"give it roles: \[caddy\]"),
+    ],
+)
+def test_what_a_balancer_cannot_ask_is_refused(options: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        Site(name=NAMES, **options)

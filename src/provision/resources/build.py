@@ -66,6 +66,8 @@ class Recipe:
 
     def _check_python_version(self) -> None:
         """Refuse what no host can have, or what another Python than the distribution's is not. Raises ConfigError."""
+        if not self.python.startswith("/"):
+            raise ValueError(f"python is the path of an interpreter, not {self.python!r}; python_version installs one")
         wanted = self.src.dependencies.requires_python
         given = _VERSION_IN_PATH.findall(self.python)
         if self.python == SYSTEM_PYTHON and not any(accepts(wanted, version) for version in DISTRIBUTIONS.values()):
