@@ -27,6 +27,7 @@ async def lifespan(app):
     BODY
     yield
 app = FastAPI(title="mirror", lifespan=lifespan)"""
+OTHER = {"blue": "green", "green": "blue"}
 DISK = 600
 """MB of the file system for /srv, which holds releases, builds and uv's cache."""
 
@@ -151,6 +152,13 @@ def disk_full_while_building(mirror: Placed, after: ExitStack) -> None:
     fill(mirror, 60_000, after)
 
 
+def unit_masked(mirror: Placed, after: ExitStack) -> None:
+    """As ``systemctl mask`` does once there is no unit file in its way."""
+    other = f"app-mirror@{OTHER[mirror.slot_name]}.service"
+    mirror.view.check_output(f"rm /etc/systemd/system/{other} && systemctl mask {other}")
+    after.callback(mirror.view.check_output, f"systemctl unmask {other}")
+
+
 def database_down(mirror: Placed, _: ExitStack) -> None:
     start_with(mirror, 'await asyncio.open_connection("127.0.0.1", 5432)')
 
@@ -180,6 +188,7 @@ ROWS = [
     Row(site_rejected, (r"ambiguous site definition: other.test.internal",), "app : Give the app its site"),
     Row(disk_full, (r"No space left on device", "100% /srv"), "app : Ship the release"),
     Row(disk_full_while_building, (r"No space left on device", "100% /srv"), "app : Build the app"),
+    Row(unit_masked, (r"app-mirror@\w+\.service is masked; .*systemctl unmask app-mirror@",)),
     Row(database_down, (r"ConnectionRefusedError", "its database")),
 ]
 

@@ -66,6 +66,14 @@ refuse_rolled_back() {
 	stop_here "this deployment of $NAME was rolled back; change it, or try it again with --retry"
 }
 
+# Somebody does not want it to run; writing the unit anew would take the mask away.
+refuse_masked() {
+	for each in "app-$NAME@$slot.service" "app-$NAME-migrate@$slot.service"; do
+		[ "$(systemctl show -P LoadState "$each")" != masked ] ||
+			stop_here "$each is masked; if it may run again: systemctl unmask $each"
+	done
+}
+
 # A link that is lost is made again where a slot still runs what was deployed into it.
 restore_link() {
 	for name in blue green; do
@@ -187,6 +195,7 @@ deploy() {
 		return
 	fi
 	refuse_rolled_back
+	refuse_masked
 	started=yes
 	clear_slot
 	write_slot "$slot"
@@ -219,6 +228,7 @@ deploy() {
 # For all hosts that share the database, before any of them starts the new release. The slot that does not serve lends
 # its units; nothing is recorded but the stamp.
 migrate_only() {
+	refuse_masked
 	started=yes
 	clear_slot
 	write_slot "$slot"
