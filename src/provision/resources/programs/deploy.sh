@@ -14,7 +14,7 @@
 
 : "${FILES:?}" "${MODE:?}" "${ROLLBACK?}"
 
-slot='' started='' restarted='' switched='' committed=''
+slot='' started='' restarted='' switched='' noted='' committed=''
 began=$(date +%s)
 
 undo() {
@@ -23,7 +23,10 @@ undo() {
 	trap '' HUP INT TERM
 	set +e
 	if [ -z "$committed" ]; then
-		if [ -n "$switched" ]; then link_to "$linked"; fi
+		if [ -n "$switched" ]; then
+			link_to "$linked"
+			[ -z "$noted" ] || sed -i '$d' "$home/rolled-back"
+		fi
 		if [ -n "$restarted" ]; then give_back; fi
 		if [ -n "$started" ]; then
 			stop_slot "$slot"
@@ -216,6 +219,7 @@ deploy() {
 	start_and_gate "the new release does not serve" "$@"
 	say "$found" | put "$record/memory_per_worker" 0600 root:root
 	switched=yes
+	note_rollback
 	link_to "$slot"
 	[ -z "$restarted" ] || let_go_to "$slot"
 	check_through_caddy

@@ -10,11 +10,15 @@ finish() {
 
 note_success() {
 	date -u +%Y-%m-%dT%H:%M:%SZ | put "$record/deployed" 0600 root:root
-	if [ -n "$ROLLBACK" ]; then
-		value "$now/meta" digest >>"$home/rolled-back"
-	else
-		rm -f -- "$home/rolled-back"
-	fi
+	[ -n "$ROLLBACK" ] || rm -f -- "$home/rolled-back"
+}
+
+# Before the switch: were it noted later, a run after a cut would deploy again what was to be rolled back.
+note_rollback() {
+	[ -n "$ROLLBACK" ] || return 0
+	value "$now/meta" digest >>"$home/rolled-back"
+	noted=yes
+	sync -f "$home/rolled-back"
 }
 
 end_others() {
