@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -110,6 +111,18 @@ def test_wait_gone_is_bounded(sleeper: subprocess.Popen[bytes]) -> None:
     assert not processes.wait_gone(test, timeout=0.01)
     sleeper.kill()
     assert processes.wait_gone(test, timeout=5)
+
+
+def test_a_process_that_has_ended_and_was_not_waited_for_does_not_pass(sleeper: subprocess.Popen[bytes]) -> None:
+    def test(process: Path) -> bool:
+        return process.name == str(sleeper.pid)
+
+    assert processes.exists(test)
+    sleeper.kill()
+    os.waitid(os.P_PID, sleeper.pid, os.WEXITED | os.WNOWAIT)
+
+    assert Path("/proc", str(sleeper.pid), "stat").exists()
+    assert not processes.exists(test)
 
 
 def test_a_process_that_ends_while_it_is_looked_at_does_not_pass() -> None:

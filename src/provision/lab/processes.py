@@ -35,6 +35,11 @@ def _groups(process: Path) -> list[str]:
     return [line.split(":", 2)[2] for line in (process / "cgroup").read_text().splitlines()]
 
 
+def _state(process: Path) -> str:
+    # proc(5): PID (NAME) STATE ..., and a name may hold anything.
+    return (process / "stat").read_text().rpartition(")")[2].split()[0]
+
+
 def exists(test: Test) -> bool:
     """Whether any process passes ``test``."""
     return any(_passes(test, pid) for pid in _pids())
@@ -79,8 +84,10 @@ def _ended(descriptors: list[int], timeout: float) -> bool:
 
 
 def _passes(test: Test, pid: int) -> bool:
+    process = Path("/proc", str(pid))
     try:
-        return test(Path("/proc", str(pid)))
+        # A zombie has ended, and stays in its control group until a busy machine's init has looked.
+        return test(process) and _state(process) not in "ZX"
     except OSError:  # It ended while we looked.
         return False
 

@@ -92,10 +92,10 @@ failed() { # EXIT_CODE
 		say "the project, or what it needs, does not accept this Python ($("$PYTHON" --version 2>&1)); see python_version"
 	elif grep -q 'No space left' "$log"; then
 		df -h "$build" || :
-	elif grep -q 'No solution found' "$log"; then
-		say "no versions that the index has fit together: correct $(declared), or see app_index_url"
 	elif grep -qi '401 Unauthorized\|403 Forbidden' "$log"; then
 		say "the package index refused the login; see app_index_username and app_index_password"
+	elif grep -q 'No solution found' "$log"; then
+		say "no versions that the index has fit together: correct $(declared), or see app_index_url"
 	elif grep -qi 'dns error\|Failed to fetch\|timed out\|certificate' "$log"; then
 		say "the package index could not be reached from this host; see app_index_url and app_ca_bundle"
 	fi
