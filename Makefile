@@ -49,7 +49,7 @@ test: .venv/ready .venv/test-packages ## All tests, those on real hosts too
 test-vagrant: .venv/ready .venv/vagrant-packages ## The Vagrantfile and its inventory, on an emulated VM; takes minutes
 	tests/vagrant/run.sh
 
-test-cuts: .venv/ready .venv/lab-packages ## Cut runs at every step and in the switch; an hour; writes docs/cuts.md
+test-cuts: .venv/ready .venv/lab-packages ## Cut runs at every step and in the switch; takes long; writes docs/cuts.md
 	$(BIN)/python -m tests.cuts
 
 check: .venv/ready .venv/test-packages ## Style, types, shell, stale documents

@@ -15,6 +15,7 @@ from tests.cuts.bench import Bench, Outcome
 from tests.cuts.points import SCENARIOS, Cut, cuts
 from tests.cuts.report import page
 from tests.documents.markdown import ROOT
+from tests.e2e.held import end_silence
 
 from provision.lab.lab import Lab, base_folder
 
@@ -40,6 +41,7 @@ def main(arguments: Sequence[str]) -> int:
 def _make(chosen: Sequence[Cut], name: str, count: int) -> list[Outcome]:
     lab = Lab(name, base_folder(os.environ))
     lab.down()
+    end_silence(name)
     # Silent cuts wait for a minute and need no processor: mixed with the others they cost no time.
     mixed = random.Random(1).sample(chosen, len(chosen))
     outcomes: list[Outcome] = []

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import testinfra
 import testinfra.host
+from tests.e2e.held import end_silence
 
 from provision.lab.lab import Lab, base_folder
 from provision.lab.provider import Host, Image
@@ -47,6 +48,7 @@ def lab(lab_name: str, lab_base: Path) -> Iterator[Lab]:
     """This session's lab, without a host at first; what a killed session left of it is removed."""
     lab = Lab(lab_name, lab_base)
     lab.down()
+    end_silence(lab_name)
     yield lab
     lab.down()
 

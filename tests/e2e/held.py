@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -127,9 +129,10 @@ def silence(host: Host) -> Iterator[None]:
     argv = ["ss", "--no-header", "--tcp", "--numeric", "state", "established", "dst", f"{host.address}:{host.port}"]
     (connection,) = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.splitlines()
     port = connection.split()[2].rpartition(":")[2]
+    comment = ["--match", "comment", "--comment", f"silence of {host.name}"]
     rules = [
-        ["INPUT", "--source", host.address, "--protocol", "tcp", "--dport", port, "--jump", "DROP"],
-        ["OUTPUT", "--destination", host.address, "--protocol", "tcp", "--sport", port, "--jump", "DROP"],
+        ["INPUT", "--source", host.address, "--protocol", "tcp", "--dport", port, *comment, "--jump", "DROP"],
+        ["OUTPUT", "--destination", host.address, "--protocol", "tcp", "--sport", port, *comment, "--jump", "DROP"],
     ]
     for rule in rules:
         subprocess.run(["iptables", "--wait", "--insert", *rule], check=True)
@@ -138,3 +141,11 @@ def silence(host: Host) -> Iterator[None]:
     finally:
         for rule in rules:
             subprocess.run(["iptables", "--wait", "--delete", *rule], check=True)
+
+
+def end_silence(lab: str) -> None:
+    """Remove the rules that a killed test has left for hosts of the lab of this name."""
+    listed = subprocess.run(["iptables", "--wait", "--list-rules"], capture_output=True, text=True, check=True).stdout
+    for line in listed.splitlines():
+        if re.search(rf'--comment "silence of {re.escape(lab)}\d+"', line):
+            subprocess.run(["iptables", "--wait", "--delete", *shlex.split(line)[1:]], check=True)

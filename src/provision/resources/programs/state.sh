@@ -102,6 +102,6 @@ running_in_part() { # SLOT
 
 # Is anything left, or left to do, of a deployment that was cut short?
 leftover() { # ACTIVE SLOT
-	[ ! -e "$(record_of "$1")/deployed" ] || [ -e "$trials/trial-blue" ] || [ -e "$trials/trial-green" ] || [ -e "$trials/draining" ] ||
-		running_in_part "$(other_slot "$1")"
+	[ ! -e "$(record_of "$1")/deployed" ] || [ -e "$trials/trial-blue" ] || [ -e "$trials/trial-green" ] ||
+		[ -e "$trials/draining" ] || running_in_part "$(other_slot "$1")"
 }
