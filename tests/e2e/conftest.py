@@ -5,12 +5,14 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
 import testinfra
 import testinfra.host
 from tests.e2e.held import end_silence
+from tests.e2e.placed import Place, Placed
 
 from provision.lab.lab import Lab, base_folder
 from provision.lab.provider import Host, Image
@@ -95,3 +97,20 @@ def inspect() -> Callable[[Host], testinfra.host.Host]:
         )
 
     return inspect
+
+
+@pytest.fixture(scope="module")
+def place(
+    lab: Lab,
+    host: Host,
+    inspect: Callable[[Host], testinfra.host.Host],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Place:
+    """Puts one of the apps on this module's host, with ports of its own."""
+    ports = count(8000, 10)
+
+    def place(name: str, **variables: object) -> Placed:
+        folder = tmp_path_factory.mktemp(name)
+        return Placed(name, next(ports), folder, host, lab.root(host), inspect(host), **variables)
+
+    return place

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import testinfra.host
@@ -69,3 +70,7 @@ class Placed(Site):
     def visitors(self) -> Visitors:
         """Who asks ``/version`` and ``/echo``, and waits for a restart on a busy machine."""
         return Visitors(self.domain, self.host.address, self.root / AUTHORITY, timeout=120.0)
+
+
+Place = Callable[..., Placed]
+"""``place(name, **variables)``: puts an app on the host of a module; see the fixture."""

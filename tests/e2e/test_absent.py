@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
-import testinfra.host
 from tests.e2e.cli import wait_for
-from tests.e2e.placed import Placed
-
-from provision.lab.lab import Lab
-from provision.lab.provider import Host
+from tests.e2e.placed import Place, Placed
 
 TRACES = (
     "ls -d /srv/processes /etc/app-processes /run/app-processes /etc/caddy/sites/processes.caddy 2>/dev/null;"
@@ -21,15 +15,8 @@ DATA = "/var/lib/app-processes/queue"
 
 
 @pytest.fixture(scope="module")
-def placed(
-    lab: Lab,
-    host: Host,
-    inspect: Callable[[Host], testinfra.host.Host],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Placed:
-    folder = tmp_path_factory.mktemp("processes")
-    variables = {"app_processes": {"worker": "python worker.py"}, "app_env": {"GREETING": "hello"}}
-    return Placed("processes", 8000, folder, host, lab.root(host), inspect(host), **variables)
+def placed(place: Place) -> Placed:
+    return place("processes", app_processes={"worker": "python worker.py"}, app_env={"GREETING": "hello"})
 
 
 @pytest.fixture

@@ -2,92 +2,62 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 import testinfra.host
 import yaml
-from tests.e2e.cli import AUTHORITY, Result, provision, wait_for
+from tests.e2e.cli import AUTHORITY, provision
+from tests.e2e.fleet import Fleet
 from tests.e2e.visitors import Visitors
 
-from provision.lab.inventory import write_inventory
 from provision.lab.lab import Lab
 from provision.lab.provider import Host
 
-MIRROR = Path(__file__).parents[1] / "apps" / "mirror"
-DOMAIN = "mirror.test.internal"
 LEFT = "unexpected status code"
 """What a balancer's Caddy says of a check that was not answered with 200."""
 
 
-class Balanced:
+class Balanced(Fleet):
     """A balancer and two hosts with the app mirror."""
 
-    def __init__(self, folder: Path, lab: Lab, hosts: list[Host], views: list[testinfra.host.Host]) -> None:
-        self.front, *self.hosts = hosts
-        self.view, *self.views = views
-        self.lab, self.inventory = lab, folder / "inventory.yml"
-        self.app = Path(shutil.copytree(MIRROR, folder / "mirror", ignore=shutil.ignore_patterns("__pycache__")))
-        self.version = 1
-        self.set()
+    def __init__(self, folder: Path, lab: Lab, hosts: Sequence[Host], views: Sequence[testinfra.host.Host]) -> None:
+        self.lab, self.front, self.apps = lab, hosts[0], hosts[1:]
+        super().__init__("mirror", folder, hosts, views, caddy_health_path="/healthz")
 
-    def set(self, **variables: object) -> None:
+    def set(self, **variables: object) -> None:  # type: ignore[override]
         """Write the inventory, with these variables of the app's hosts besides the usual ones."""
-        front = {"roles": ["caddy"], "caddy_upstreams": [host.address for host in self.hosts]}
+        super().set()
+        tree = yaml.safe_load(self.inventory.read_text())
+        front = {"roles": ["caddy"], "caddy_upstreams": [host.address for host in self.apps]}
         app = {
-            "app_source": str(self.app),
-            "app_workers": 1,
             "app_drain": 2,
             "app_balancer_drain": 3,
             "caddy_trusted_proxies": [self.front.address],
+            "caddy_tls": "off",
             **variables,
         }
-        common = {"caddy_source": "distro", "caddy_domain": DOMAIN, "caddy_health_path": "/healthz"}
-        write_inventory(self.inventory, [self.front, *self.hosts], common)
-        tree = yaml.safe_load(self.inventory.read_text())
         tree["all"]["children"] = {
-            "front": {"hosts": {self.front.name: None}, "vars": {**front, "caddy_tls": "internal"}},
-            "app": {"hosts": {host.name: None for host in self.hosts}, "vars": {**app, "caddy_tls": "off"}},
+            "front": {"hosts": {self.front.name: None}, "vars": front},
+            "app": {"hosts": {host.name: None for host in self.apps}, "vars": app},
         }
         # As written by hand: YAML 1.1 takes a bare off for a boolean, and so do we.
         self.inventory.write_text(yaml.safe_dump(tree, sort_keys=False).replace("'off'", "off"))
 
-    def change(self) -> int:
-        """Another release; its version."""
-        text = (self.app / "main.py").read_text()
-        (self.app / "main.py").write_text(
-            text.replace(f"VERSION = {self.version}\n", f"VERSION = {self.version + 1}\n")
-        )
-        self.version += 1
-        return self.version
-
-    def up(self) -> Result:
-        result = provision("up", self.inventory)
-        assert result.code == 0, str(result)
-        return result
-
-    def visitors(self, timeout: float = 30.0) -> Visitors:
+    def visitors(self) -> Visitors:
         """They know the balancer alone."""
         authority = self.lab.root(self.front) / AUTHORITY
-        return Visitors(DOMAIN, self.front.address, authority, timeout)
-
-    def status(self) -> str:
-        """What the balancer answers."""
-        where = ["--resolve", f"{DOMAIN}:443:{self.front.address}", "--insecure", "--silent", "--max-time", "15"]
-        argv = ["curl", *where, "--output", "/dev/null", "--write-out", "%{http_code}", f"https://{DOMAIN}/version"]
-        return subprocess.run(argv, capture_output=True, text=True, check=False).stdout
+        return Visitors(self.domain, self.front.address, authority)
 
     def noticed(self, since: str) -> Mapping[str, int]:
         """How often the balancer was told 503 by each host since then."""
-        log = self.view.check_output("journalctl -u caddy -o cat --since %s | grep %s | grep 503 || :", since, LEFT)
-        return {host.name: log.count(f"{host.address}:80") for host in self.hosts}
+        log = self.views[0].check_output("journalctl -u caddy -o cat --since %s | grep %s | grep 503 || :", since, LEFT)
+        return {host.name: log.count(f"{host.address}:80") for host in self.apps}
 
     def now(self) -> str:
         """The time of the balancer."""
-        return str(self.view.check_output("date '+%Y-%m-%d %H:%M:%S'"))
+        return str(self.views[0].check_output("date '+%Y-%m-%d %H:%M:%S'"))
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +67,7 @@ def balanced(
     hosts = [lab.add(), lab.add(), lab.add()]
     balanced = Balanced(tmp_path_factory.mktemp("balanced"), lab, hosts, [inspect(host) for host in hosts])
     balanced.up()
-    assert balanced.up().settled == (0, 1) * 3
+    balanced.settle()
     yield balanced
     for host in hosts:
         lab.remove(host)
@@ -108,7 +78,7 @@ def well(balanced: Balanced) -> None:
     """Every test begins with an answer of the balancer."""
     balanced.set()
     balanced.up()
-    wait_for("an answer", lambda: balanced.status() == "200")
+    balanced.serving([balanced.front])
 
 
 @pytest.mark.parametrize("strategy", ["switch", "restart"])
@@ -124,9 +94,9 @@ def test_a_host_leaves_while_it_deploys_and_no_request_is_lost(balanced: Balance
     assert visitors.versions == {str(version - 1), str(version)}
     assert all(balanced.noticed(before).values()), balanced.noticed(before)
     deploys = [(event["event"], event["host"]) for event in result.events if event.get("task") == "Deploy"]
-    one_by_one = [(event, host.name) for host in balanced.hosts for event in ("task_started", "task_finished")]
+    one_by_one = [(event, host.name) for host in balanced.apps for event in ("task_started", "task_finished")]
     assert [step for step in deploys if step in one_by_one] == one_by_one
-    assert balanced.up().settled == (0, 1) * 3
+    balanced.settle()
 
 
 def test_a_failed_release_brings_its_host_back(balanced: Balanced) -> None:
@@ -140,30 +110,30 @@ def test_a_failed_release_brings_its_host_back(balanced: Balanced) -> None:
     assert (failed.code, visitors.lost, len(visitors.versions)) == (1, [], 1)
     first, second = balanced.noticed(before).values()
     assert (first > 0, second) == (True, 0)
-    for view in balanced.views:
+    for view in balanced.views[1:]:
         assert not view.file("/run/app-mirror/draining").exists
 
 
 def test_what_a_killed_deployment_took_out_comes_back_by_itself_and_by_the_next_run(balanced: Balanced) -> None:
-    view = balanced.views[0]
+    view = balanced.views[1]
     view.check_output("touch /run/app-mirror/draining")
     result = balanced.up()
 
     assert not view.file("/run/app-mirror/draining").exists
     assert result.changed == ["app : Deploy"]
-    assert balanced.up().settled == (0, 1) * 3
+    balanced.settle()
 
 
 def test_a_host_that_is_gone_is_not_asked(balanced: Balanced) -> None:
     """Who asks while it goes waits for the other; afterwards nobody does."""
-    slot = (balanced.lab.root(balanced.hosts[0]) / "srv/mirror/active").readlink().name
-    balanced.views[0].check_output("systemctl stop caddy %s", f"app-mirror@{slot}.service")
+    slot = (balanced.lab.root(balanced.apps[0]) / "srv/mirror/active").readlink().name
+    balanced.views[1].check_output("systemctl stop caddy %s", f"app-mirror@{slot}.service")
     visitors = balanced.visitors()
     try:
         with visitors.coming(at_least=300):
             pass
     finally:
-        balanced.views[0].check_output("systemctl start caddy %s", f"app-mirror@{slot}.service")
+        balanced.views[1].check_output("systemctl start caddy %s", f"app-mirror@{slot}.service")
 
     assert visitors.lost == []
 

@@ -3,35 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import testinfra.host
 from tests.e2e.cli import Event, provision, wait_for
-from tests.e2e.placed import Placed
-
-from provision.lab.lab import Lab
-from provision.lab.provider import Host
-
-Place = Callable[..., Placed]
-
-
-@pytest.fixture(scope="module")
-def place(
-    lab: Lab,
-    host: Host,
-    inspect: Callable[[Host], testinfra.host.Host],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Place:
-    """Puts an app on this module's host."""
-
-    def place(name: str, port: int, **variables: object) -> Placed:
-        folder = tmp_path_factory.mktemp(name)
-        return Placed(name, port, folder, host, lab.root(host), inspect(host), **variables)
-
-    return place
-
+from tests.e2e.placed import Place, Placed
 
 # Paths that the app writes to, and files that are given to it
 
@@ -41,7 +17,7 @@ SECRET = "token = 'hunter2'\n"
 
 @pytest.fixture(scope="module")
 def placed_writer(place: Place) -> Placed:
-    writer = place("writer", 8000, app_writable=["logs", "media", "error.log"], app_keep=2)
+    writer = place("writer", app_writable=["logs", "media", "error.log"], app_keep=2)
     (writer.inventory.parent / "banner.txt").write_text("a banner\n")
     writer.set(app_files={"config/settings.toml": SECRET, "config/banner.txt": {"src": "banner.txt"}})
     return writer
@@ -136,7 +112,7 @@ def test_no_more_is_kept_than_asked_for_and_what_is_in_use_stays(writer: Placed)
 @pytest.fixture(scope="module")
 def placed_processes(place: Place) -> Placed:
     command = "python worker.py --name 'first one' 100%"
-    return place("processes", 8010, app_processes={"worker": command}, app_env={"GREETING": "5 $"})
+    return place("processes", app_processes={"worker": command}, app_env={"GREETING": "5 $"})
 
 
 @pytest.fixture
@@ -222,7 +198,7 @@ TEXTS = {
 
 
 def test_values_of_any_content_arrive_as_they_were_written(place: Place) -> None:
-    mirror = place("mirror", 8020, app_workers=1)
+    mirror = place("mirror", app_workers=1)
     mirror.set(
         app_env={
             **TEXTS,

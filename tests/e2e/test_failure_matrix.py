@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import testinfra.host
 from tests.e2e.cli import wait_for
-from tests.e2e.placed import Placed
+from tests.e2e.placed import Place, Placed
 
 from provision.lab.inventory import write_inventory
 from provision.lab.lab import Lab
@@ -45,14 +44,9 @@ def host(lab: Lab) -> Iterator[Host]:
 
 
 @pytest.fixture(scope="module")
-def placed(
-    lab: Lab,
-    host: Host,
-    inspect: Callable[[Host], testinfra.host.Host],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Placed:
+def placed(place: Place) -> Placed:
     """An app on that host that has been deployed twice, so that both slots have been used."""
-    placed = Placed("mirror", 8000, tmp_path_factory.mktemp("mirror"), host, lab.root(host), inspect(host))
+    placed = place("mirror")
     placed.set(app_migrate_command="echo migrated")
     placed.up()
     placed.change()

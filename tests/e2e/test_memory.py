@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
-import testinfra.host
 from tests.e2e.cli import provision, wait_for
-from tests.e2e.placed import Placed
+from tests.e2e.placed import Place, Placed
 
 from provision.lab.lab import Lab
-from provision.lab.provider import Host
 
 STEP = "pgrep -o -f '^sh -eu /run/provision'"
 STARTUP = """
@@ -23,14 +19,8 @@ app = FastAPI(title="mirror", lifespan=lifespan)"""
 
 
 @pytest.fixture(scope="module")
-def placed(
-    lab: Lab,
-    host: Host,
-    inspect: Callable[[Host], testinfra.host.Host],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Placed:
-    folder = tmp_path_factory.mktemp("mirror")
-    return Placed("mirror", 8000, folder, host, lab.root(host), inspect(host))
+def placed(place: Place) -> Placed:
+    return place("mirror")
 
 
 @pytest.fixture

@@ -6,19 +6,16 @@ import re
 import subprocess
 import zipfile
 from collections.abc import Callable, Iterator
-from itertools import count
 from pathlib import Path
 
 import pytest
 import testinfra.host
 from tests.e2e.cli import Event, wait_for
-from tests.e2e.placed import Placed
+from tests.e2e.placed import Place, Placed
 from tests.e2e.pythons import INSTALL_PYTHON, MIRROR_URL, VERSION, give_mirror
 
 from provision.lab.lab import Lab
 from provision.lab.provider import Host, Image
-
-Place = Callable[..., Placed]
 
 SETTINGS = {
     "SECRET_KEY": 'a "quoted" $key, 100 % \\ `odd`',
@@ -60,24 +57,6 @@ STARTS = {
 """App -> how its command ends, where the way it is started is what it is for."""
 
 
-@pytest.fixture(scope="module")
-def place(
-    lab: Lab,
-    host: Host,
-    inspect: Callable[[Host], testinfra.host.Host],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Place:
-    """Puts an app on this module's host, with one worker and ports of its own."""
-    ports = count(8000, 10)
-
-    def place(name: str, **variables: object) -> Placed:
-        options = {"app_workers": 1, **variables}
-        folder = tmp_path_factory.mktemp(name)
-        return Placed(name, next(ports), folder, host, lab.root(host), inspect(host), **options)
-
-    return place
-
-
 def answer(app: Placed, path: str) -> Event:
     return wait_for("an answer", lambda: app.get(path))
 
@@ -90,7 +69,7 @@ def builds(app: Placed) -> list[Path]:
 @pytest.mark.parametrize("name", SHAPES)
 def test_a_shape_serves(place: Place, name: str) -> None:
     variables, answers = SHAPES[name]
-    app = place(name, **variables)
+    app = place(name, **{"app_workers": 1, **variables})
 
     app.settle()
 
@@ -100,7 +79,7 @@ def test_a_shape_serves(place: Place, name: str) -> None:
 
 
 def test_a_commit_ships_with_what_was_built_and_without_its_env_file(place: Place) -> None:
-    app = place("assets", app_source_ref="v1", app_include=["dist"])
+    app = place("assets", app_workers=1, app_source_ref="v1", app_include=["dist"])
     (app.app / ".env").write_text("PASSWORD=in-the-repository\n")
     git(app.app, "init", "-q")
     git(app.app, "add", "--force", ".")
@@ -138,7 +117,9 @@ def make_wheel(folder: Path, name: str, modules: dict[str, str], requires: str =
 
 def test_a_wheel_serves(place: Place) -> None:
     named = {"app_name": "wheel", "caddy_domain": "wheel.test.internal"}
-    app = place("src-layout", app_entrypoint="shelf.api:app", app_constraints=["starlette<1.10"], **named)
+    app = place(
+        "src-layout", app_workers=1, app_entrypoint="shelf.api:app", app_constraints=["starlette<1.10"], **named
+    )
     app.name = "wheel"
     sources = {f"shelf/{path.name}": path.read_text() for path in (app.app / "src" / "shelf").glob("*.py")}
     app.set(app_source=str(make_wheel(app.app, "shelf", sources, "fastapi")))
@@ -182,7 +163,7 @@ PASSWORD = 'c0rrect "horse" battery'
 @pytest.fixture
 def index(place: Place) -> Iterator[Placed]:
     """An app that needs a package of a private index, and that index on its host."""
-    app = place("private", app_index_url="http://127.0.0.1:8765/simple", app_index_username="me")
+    app = place("private", app_workers=1, app_index_url="http://127.0.0.1:8765/simple", app_index_username="me")
     folder = app.root / "opt" / "index"
     folder.mkdir()
     wheel = make_wheel(folder, "shop_secrets", {"shop_secrets.py": 'WORD = "hush"\n'})
@@ -213,7 +194,7 @@ def test_the_password_of_an_index_is_kept_nowhere(index: Placed) -> None:
 
 
 def test_newer_syntax_is_found_before_anything_runs(place: Place) -> None:
-    app = place("newer-syntax")
+    app = place("newer-syntax", app_workers=1)
 
     failed = app.up(code=1)
 

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-import testinfra.host
 from tests.e2e.cli import AUTHORITY, wait_for
-from tests.e2e.placed import Placed
+from tests.e2e.placed import Place, Placed
 from tests.e2e.websocket import WebSocket
-
-from provision.lab.lab import Lab
-from provision.lab.provider import Host
 
 DRAIN = 10
 """Seconds."""
@@ -23,11 +19,8 @@ SERVICE_RESTART = 1012
 
 
 @pytest.fixture(scope="module")
-def placed(
-    lab: Lab, host: Host, inspect: Callable[[Host], testinfra.host.Host], tmp_path_factory: pytest.TempPathFactory
-) -> Placed:
-    folder = tmp_path_factory.mktemp("hub")
-    return Placed("hub", 8000, folder, host, lab.root(host), inspect(host), app_workers=1, app_drain=DRAIN)
+def placed(place: Place) -> Placed:
+    return place("hub", app_workers=1, app_drain=DRAIN)
 
 
 @pytest.fixture
