@@ -53,10 +53,10 @@ class Bench:
                         pass
                     self._hosts.save(host, base, last)
                 last = base
-        with self._hosts.take("installed") as host:
+        with self._hosts.take("python") as host:
             for version in OLD:
                 self._settle(host, version)
-            self._hosts.save(host, "deployed", "installed")
+            self._hosts.save(host, "deployed", "python")
         with ThreadPoolExecutor(self._count) as pool:
             list(pool.map(self._see_undisturbed, {cut.scenario for cut in cuts}))
 

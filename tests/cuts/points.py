@@ -28,7 +28,7 @@ When = Literal["before", "while", "after"]
 Scenario = Literal["first", "update", "restart"]
 """A first deployment, an update, and one whose old slot is stopped first, since the memory is for one."""
 SCENARIOS: tuple[Scenario, ...] = get_args(Scenario)
-Base = Literal["bare", "installed", "prepared", "built", "deployed"]
+Base = Literal["bare", "python", "prepared", "built", "deployed"]
 """A host that nobody has touched; ones where a first run was cut (see BEGINNINGS); one with two deployments."""
 
 
@@ -93,8 +93,11 @@ STEPS: dict[Scenario, tuple[str, ...]] = {
 }
 """The steps of a first run, and of updates of source, environment and site; a run with others fails the harness."""
 
-BEGINNINGS: dict[Base, str] = {"bare": PYTHON, "installed": FOLDER, "prepared": SHIP, "built": SITE}
-"""Saved states of a first run, with the step that each begins with: cuts in the switch need not install all anew."""
+BEGINNINGS: dict[Base, str] = {"bare": PYTHON, "python": CADDY, "prepared": SHIP, "built": SITE}
+"""Saved states of a first run, with the step that each begins with: cuts in the switch need not install all anew.
+
+None has Caddy installed and not yet configured: a host that boots with it starts it sooner or later than a run looks.
+"""
 
 
 def steps_from(base: Base) -> tuple[str, ...]:
