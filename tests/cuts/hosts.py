@@ -37,8 +37,6 @@ class Hosts:
             with self._changing:
                 fresh = self._made_anew(host, base)
             self._lab.wait(fresh)
-            # A run sees what is started at boot, Caddy or the app, as stopped until it is up.
-            self._lab.run(fresh, "systemctl is-system-running --wait")
             yield fresh
         finally:
             self._free.put(host)

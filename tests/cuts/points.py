@@ -96,7 +96,8 @@ STEPS: dict[Scenario, tuple[str, ...]] = {
 BEGINNINGS: dict[Base, str] = {"bare": PYTHON, "python": CADDY, "prepared": SHIP, "built": SITE}
 """Saved states of a first run, with the step that each begins with: cuts in the switch need not install all anew.
 
-None has Caddy installed and not yet configured: a host that boots with it starts it sooner or later than a run looks.
+None has Caddy installed and not yet configured: a host that booted with it has it running, and a run that finds it so
+restarts it later, instead of starting it: those would be other steps.
 """
 
 
