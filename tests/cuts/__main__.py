@@ -47,7 +47,7 @@ def _make(chosen: Sequence[Cut], name: str, count: int) -> list[Outcome]:
     outcomes: list[Outcome] = []
     try:
         with tempfile.TemporaryDirectory() as folder:
-            bench = Bench(lab, base_folder(os.environ), Path(folder), min(count, len(chosen)))
+            bench = Bench(lab, Path(folder), min(count, len(chosen)))
             bench.prepare(chosen)
             for outcome in bench.run(mixed):
                 outcomes.append(outcome)

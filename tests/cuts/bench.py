@@ -7,11 +7,13 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 from tests.cuts.app import NEW, OLD, Releases, Wanted
 from tests.cuts.hosts import Hosts
-from tests.cuts.points import BEGINNINGS, STEPS, Base, Cut, Scenario, Way, beginning, steps_from
+from tests.cuts.points import BEGINNINGS, STEPS, Cut, Scenario, Way, beginning, steps_from
 from tests.cuts.rig import PATIENCE, Rig
 from tests.cuts.state import differences, state
 from tests.cuts.visitor import Visitor
@@ -37,28 +39,31 @@ class Outcome:
 class Bench:
     """Cuts runs on ``count`` hosts of ``lab`` at a time, with its files in ``folder``."""
 
-    def __init__(self, lab: Lab, base: Path, folder: Path, count: int) -> None:
+    def __init__(self, lab: Lab, folder: Path, count: int) -> None:
         self._lab, self._releases = lab, Releases(folder)
-        self._hosts = Hosts(lab, base, folder, count)
+        self._hosts = Hosts(lab, folder, count)
         self._count = count
         self._wanted: dict[Scenario, dict[str, str]] = {}
 
     def prepare(self, cuts: Sequence[Cut]) -> None:
         """Make the states that these cuts begin with, and see what undisturbed runs end with."""
-        last: Base = "bare"
-        for base in BEGINNINGS:
-            if base != "bare":
-                with self._hosts.take(last) as host:
-                    with self._cut(host, beginning(base), steps_from(last)):
-                        pass
-                    self._hosts.save(host, base, last)
-                last = base
+        self._make_states("first")
         with self._hosts.take("python") as host:
             for version in OLD:
                 self._settle(host, version)
             self._hosts.save(host, "deployed", "python")
+        self._make_states("update")
         with ThreadPoolExecutor(self._count) as pool:
             list(pool.map(self._see_undisturbed, {cut.scenario for cut in cuts}))
+
+    def _make_states(self, scenario: Literal["first", "update"]) -> None:
+        """Cut runs of a kind, each where the one before was cut."""
+        for below, base in pairwise(BEGINNINGS[scenario]):
+            cut = beginning(scenario, base)
+            with self._hosts.take(below) as host:
+                with self._cut(host, cut, steps_from(scenario, below)):
+                    pass
+                self._hosts.save(host, base, below)
 
     def run(self, cuts: Sequence[Cut]) -> Iterator[Outcome]:
         """Make these cuts, several at a time; each outcome as soon as it is known."""

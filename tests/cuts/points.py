@@ -28,8 +28,8 @@ When = Literal["before", "while", "after"]
 Scenario = Literal["first", "update", "restart"]
 """A first deployment, an update, and one whose old slot is stopped first, since the memory is for one."""
 SCENARIOS: tuple[Scenario, ...] = get_args(Scenario)
-Base = Literal["bare", "python", "prepared", "built", "deployed"]
-"""A host that nobody has touched; ones where a first run was cut (see BEGINNINGS); one with two deployments."""
+Base = Literal["bare", "python", "prepared", "built", "deployed", "rebuilt"]
+"""A host that nobody has touched, one with two deployments, and what cut runs left of these (see BEGINNINGS)."""
 
 
 @dataclass(frozen=True)
@@ -54,15 +54,14 @@ class Cut:
     @property
     def base(self) -> Base:
         """The saved state that the run begins with."""
-        if self.scenario != "first":
-            return "deployed"
-        place = STEPS["first"].index(self.point.step)
-        return [base for base, step in BEGINNINGS.items() if STEPS["first"].index(step) <= place][-1]
+        steps = STEPS[self.scenario]
+        place = steps.index(self.point.step)
+        return [base for base, step in BEGINNINGS[self.scenario].items() if steps.index(step) <= place][-1]
 
     @property
     def steps(self) -> Sequence[str]:
         """The steps of the run."""
-        return steps_from(self.base) if self.scenario == "first" else STEPS[self.scenario]
+        return steps_from(self.scenario, self.base)
 
     def __str__(self) -> str:
         return f"{self.scenario}: {self.point.name}: {self.way}"
@@ -93,17 +92,23 @@ STEPS: dict[Scenario, tuple[str, ...]] = {
 }
 """The steps of a first run, and of updates of source, environment and site; a run with others fails the harness."""
 
-BEGINNINGS: dict[Base, str] = {"bare": PYTHON, "python": CADDY, "prepared": SHIP, "built": SITE}
-"""Saved states of a first run, with the step that each begins with: cuts in the switch need not install all anew.
+_UPDATES: dict[Base, str] = {"deployed": SHIP, "rebuilt": SITE}
+BEGINNINGS: dict[Scenario, dict[Base, str]] = {
+    "first": {"bare": PYTHON, "python": CADDY, "prepared": SHIP, "built": SITE},
+    "update": _UPDATES,
+    "restart": _UPDATES,
+}
+"""Saved states, with the step that a run from there begins with: cuts in the switch need not install all anew.
 
 None has Caddy installed and not yet configured: a host that booted with it has it running, and a run that finds it so
 restarts it later, instead of starting it: those would be other steps.
 """
 
 
-def steps_from(base: Base) -> tuple[str, ...]:
-    """What is left of a first run that begins with this state."""
-    return STEPS["first"][STEPS["first"].index(BEGINNINGS[base]) :]
+def steps_from(scenario: Scenario, base: Base) -> tuple[str, ...]:
+    """What is left of a run that begins with this state."""
+    steps = STEPS[scenario]
+    return steps[steps.index(BEGINNINGS[scenario][base]) :]
 
 
 AT_WORK = (
@@ -179,9 +184,10 @@ def points(scenario: Scenario) -> list[Point]:
     return found
 
 
-def beginning(base: Base) -> Cut:
-    """The cut that leaves this state."""
-    return Cut("first", next(point for point in points("first") if point.step == BEGINNINGS[base]), "shell")
+def beginning(scenario: Literal["first", "update"], base: Base) -> Cut:
+    """The cut that leaves this state, in a run from the state before it."""
+    step = BEGINNINGS[scenario][base]
+    return Cut(scenario, next(point for point in points(scenario) if point.step == step), "shell")
 
 
 def cuts(scenario: Scenario) -> list[Cut]:

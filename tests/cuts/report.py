@@ -39,9 +39,8 @@ Four ways:
 
 A run is held at its point by a wrapper of the command that is called there, placed first in the host's PATH
 (tests/cuts/hook.sh): no cut depends on luck. A run that loses its controller anywhere in a step completes that step, so
-killed and silent are tried within a step where there are points, else at its beginning. A cut late in a first
-deployment begins with the disk of a host where an earlier run was cut at an earlier step: so Caddy need not be
-installed anew each time.
+killed and silent are tried within a step where there are points, else at its beginning. A cut late in a run begins
+with the disk of a host where another run was cut at an earlier step: so Caddy need not be installed anew each time.
 """
 
 TITLES: dict[Scenario, str] = {

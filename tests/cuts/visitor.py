@@ -15,7 +15,7 @@ from tests.e2e.cli import AUTHORITY, DOMAIN
 from provision.lab.lab import Lab
 from provision.lab.provider import Host
 
-PACE = 0.2
+PACE = 0.5
 """Seconds between two requests."""
 
 TIMEOUT = 240.0

@@ -25,6 +25,9 @@ DOMAIN = "notes.test.internal"
 AUTHORITY = "var/lib/caddy/.local/share/caddy/pki/authorities/local/root.crt"
 """Caddy's own certificate authority, below the root of a host."""
 
+TEST_SITE = {"caddy_domain": DOMAIN, "caddy_source": "distro", "caddy_tls": "internal"}
+"""Variables of the role caddy on a test host."""
+
 LIST = (
     # -xdev leaves out what is mounted; /tmp may be.
     "find / /tmp -xdev \\( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /var/log/journal \\) -prune"
@@ -85,6 +88,15 @@ def provision(*words: str | Path) -> Result:
     return Result(done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr)
 
 
+def prepare(host: Host, folder: Path) -> None:
+    """Let the roles python and caddy do on ``host`` all they have to do there."""
+    inventory = folder / f"{host.name}.yml"
+    write_inventory(inventory, [host], {"roles": ["python", "caddy"], **TEST_SITE})
+    for changes in (True, False):
+        result = provision("up", inventory)
+        assert (result.code, bool(result.changed)) == (0, changes), str(result)
+
+
 def wait_for(what: str, condition: Callable[[], Found | None], timeout: float = 60.0) -> Found:
     """The first true answer of ``condition``; fails after ``timeout`` seconds, saying ``what`` did not happen."""
     deadline = time.monotonic() + timeout
@@ -109,9 +121,7 @@ class Site:
         self.variables: dict[str, object] = {
             "app_source": str(self.app),
             "app_workers": 2,
-            "caddy_domain": DOMAIN,
-            "caddy_source": "distro",
-            "caddy_tls": "internal",
+            **TEST_SITE,
         }
         self.set(**variables)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import testinfra
 import testinfra.host
+from tests.e2e.cli import prepare
 from tests.e2e.held import end_silence
 from tests.e2e.placed import Place, Placed
 
@@ -84,6 +85,44 @@ def host(lab: Lab) -> Iterator[Host]:
 
 
 @pytest.fixture(scope="session")
+def prepared(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Image], Path]:
+    """The layer with what the roles python and caddy do, over an image; made once for all workers of a run."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+    def prepared(image: Image) -> Path:
+        layer = shared / f"prepared-{image.distro}-{image.flavour}"
+        with layer.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not layer.exists():
+                host = lab.add(image)
+                prepare(host, own)
+                lab.save(host, layer)
+                lab.remove(host)
+        return layer
+
+    return prepared
+
+
+@pytest.fixture(scope="session")
+def add_prepared(lab: Lab, prepared: Callable[[Image], Path]) -> Callable[..., Host]:
+    """``add_prepared(image)``: like ``lab.add``, a host on which only the role app has something to do."""
+
+    def add_prepared(image: Image = Image()) -> Host:  # noqa: B008 # it is a constant
+        return lab.add(image, [prepared(image)])
+
+    return add_prepared
+
+
+@pytest.fixture(scope="module")
+def prepared_host(lab: Lab, add_prepared: Callable[..., Host]) -> Iterator[Host]:
+    """A bookworm host with Python and Caddy that the tests of one module share."""
+    host = add_prepared()
+    yield host
+    lab.remove(host)
+
+
+@pytest.fixture(scope="session")
 def inspect() -> Callable[[Host], testinfra.host.Host]:
     """Testinfra's view of a host, as root: a judge that shares no code with us."""
 
@@ -102,7 +141,7 @@ def inspect() -> Callable[[Host], testinfra.host.Host]:
 @pytest.fixture(scope="module")
 def place(
     lab: Lab,
-    host: Host,
+    prepared_host: Host,
     inspect: Callable[[Host], testinfra.host.Host],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Place:
@@ -111,6 +150,7 @@ def place(
 
     def place(name: str, **variables: object) -> Placed:
         folder = tmp_path_factory.mktemp(name)
+        host = prepared_host
         return Placed(name, next(ports), folder, host, lab.root(host), inspect(host), **variables)
 
     return place

@@ -36,10 +36,11 @@ APP = "app = FastAPI(title=settings.app_title, version=__version__)"
 @pytest.fixture(scope="module")
 def site(
     lab: Lab,
-    host: Host,
+    prepared_host: Host,
     inspect: Callable[[Host], testinfra.host.Host],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Site:
+    host = prepared_host
     site = Site(tmp_path_factory.mktemp("site"), host, lab.root(host), inspect(host), app_drain=3)
     site.up()
     return site

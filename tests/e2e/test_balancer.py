@@ -62,9 +62,12 @@ class Balanced(Fleet):
 
 @pytest.fixture(scope="module")
 def balanced(
-    lab: Lab, inspect: Callable[[Host], testinfra.host.Host], tmp_path_factory: pytest.TempPathFactory
+    lab: Lab,
+    add_prepared: Callable[..., Host],
+    inspect: Callable[[Host], testinfra.host.Host],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Balanced]:
-    hosts = [lab.add(), lab.add(), lab.add()]
+    hosts = [add_prepared(), add_prepared(), add_prepared()]
     balanced = Balanced(tmp_path_factory.mktemp("balanced"), lab, hosts, [inspect(host) for host in hosts])
     balanced.up()
     balanced.settle()

@@ -17,11 +17,12 @@ NAME = "notes.provision.invalid"
 @pytest.fixture(scope="module")
 def site(
     lab: Lab,
-    host: Host,
+    prepared_host: Host,
     inspect: Callable[[Host], testinfra.host.Host],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Site:
     """A site whose certificate authorities are out of reach."""
+    host = prepared_host
     with (lab.root(host) / "etc/hosts").open("a") as hosts:
         hosts.write("127.0.0.1 acme-v02.api.letsencrypt.org acme.zerossl.com\n")
     folder = tmp_path_factory.mktemp("site")

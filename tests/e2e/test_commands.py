@@ -24,12 +24,13 @@ SECRET = "s3cr3t %h $HOME 'x\""
 @pytest.fixture(scope="module")
 def site(
     lab: Lab,
-    host: Host,
+    prepared_host: Host,
     inspect: Callable[[Host], testinfra.host.Host],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Site:
     """The example app, serving."""
     folder = tmp_path_factory.mktemp("site")
+    host = prepared_host
     site = Site(folder, host, lab.root(host), inspect(host), app_env={"SECRET_KEY": SECRET})
     site.up()
     return site

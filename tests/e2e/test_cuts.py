@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 from tests.cuts.bench import Bench, Outcome
@@ -37,14 +36,12 @@ CHOSEN = {
 
 
 @pytest.fixture(scope="module")
-def outcomes(
-    request: pytest.FixtureRequest, lab: Lab, lab_base: Path, tmp_path_factory: pytest.TempPathFactory
-) -> dict[Cut, Outcome]:
+def outcomes(request: pytest.FixtureRequest, lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> dict[Cut, Outcome]:
     """What became of the cuts that are selected, in whatever order their tests come."""
     names = {item.callspec.id for item in request.session.items if hasattr(item, "callspec")}
     wanted = [cut for name, cut in CHOSEN.items() if name in names]
     mixed = random.Random(SEED).sample(wanted, len(wanted))
-    bench = Bench(lab, lab_base, tmp_path_factory.mktemp("cuts"), min(HOSTS, len(wanted)))
+    bench = Bench(lab, tmp_path_factory.mktemp("cuts"), min(HOSTS, len(wanted)))
     bench.prepare(wanted)
     return {outcome.cut: outcome for outcome in bench.run(mixed)}
 

@@ -32,9 +32,9 @@ DISK = 600
 
 
 @pytest.fixture(scope="module")
-def host(lab: Lab) -> Iterator[Host]:
+def prepared_host(lab: Lab, add_prepared: Callable[..., Host]) -> Iterator[Host]:
     """A host whose /srv is a small file system that outlives a restart."""
-    host = lab.add()
+    host = add_prepared()
     srv = lab.root(host) / "srv"
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK}m,mode=0755", "srv", srv], check=True)
     lab.restart(host)

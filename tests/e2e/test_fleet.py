@@ -30,9 +30,12 @@ class Fleet:
 
 @pytest.fixture(scope="module")
 def fleet(
-    lab: Lab, inspect: Callable[[Host], testinfra.host.Host], tmp_path_factory: pytest.TempPathFactory
+    lab: Lab,
+    add_prepared: Callable[..., Host],
+    inspect: Callable[[Host], testinfra.host.Host],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Fleet]:
-    hosts = [lab.add(), lab.add()]
+    hosts = [add_prepared(), add_prepared()]
     yield Fleet(*(Site(tmp_path_factory.mktemp("site"), host, lab.root(host), inspect(host)) for host in hosts))
     for host in hosts:
         lab.remove(host)

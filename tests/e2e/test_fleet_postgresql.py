@@ -67,9 +67,12 @@ class Shop(Fleet):
 
 @pytest.fixture(scope="module")
 def shop(
-    lab: Lab, inspect: Callable[[Host], testinfra.host.Host], tmp_path_factory: pytest.TempPathFactory
+    lab: Lab,
+    add_prepared: Callable[..., Host],
+    inspect: Callable[[Host], testinfra.host.Host],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Shop]:
-    hosts = [lab.add(), lab.add(), lab.add()]
+    hosts = [add_prepared(), add_prepared(), add_prepared()]
     yield Shop(tmp_path_factory.mktemp("shop"), hosts, [inspect(host) for host in hosts])
     for host in hosts:
         lab.remove(host)

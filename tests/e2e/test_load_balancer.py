@@ -93,14 +93,17 @@ class Run:
 
 @pytest.fixture(scope="module")
 def balancer(
-    lab: Lab, host: Host, inspect: Callable[[Host], testinfra.host.Host], tmp_path_factory: pytest.TempPathFactory
+    lab: Lab,
+    prepared_host: Host,
+    inspect: Callable[[Host], testinfra.host.Host],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Front]:
     """Another host, with Caddy alone."""
     other = lab.add()
     folder = tmp_path_factory.mktemp("balancer")
     front = Front(folder, other, lab.root(other), inspect(other), roles=["caddy"], caddy_domain=DOMAIN)
     front.up()
-    text = BALANCER.replace("ADDRESS", host.address).replace("DOMAIN", DOMAIN)
+    text = BALANCER.replace("ADDRESS", prepared_host.address).replace("DOMAIN", DOMAIN)
     (front.root / "etc/caddy/sites/balancer.caddy").write_text(text)
     front.view.check_output("systemctl reload caddy")
     yield front
@@ -110,7 +113,7 @@ def balancer(
 @pytest.fixture(scope="module")
 def run(
     lab: Lab,
-    host: Host,
+    prepared_host: Host,
     balancer: Front,
     inspect: Callable[[Host], testinfra.host.Host],
     tmp_path_factory: pytest.TempPathFactory,
@@ -122,6 +125,7 @@ def run(
     assert dependencies.count('cli]"]') == 1
     (echo / "pyproject.toml").write_text(dependencies.replace('cli]"]', 'cli]", "uvicorn==0.30.6"]'))
     settings = {"app_source": str(echo), "app_env": {"SITE": DOMAIN}, "caddy_domain": DOMAIN}
+    host = prepared_host
     site = Front(folder, host, lab.root(host), inspect(host), **settings)
     site.set(caddy_health_path="/healthz", caddy_trusted_proxies=[balancer.host.address])
 

@@ -43,9 +43,12 @@ ALTER DATABASE ledger OWNER TO postgres;
 
 @pytest.fixture(scope="module")
 def ledger(
-    lab: Lab, inspect: Callable[[Host], testinfra.host.Host], tmp_path_factory: pytest.TempPathFactory
+    lab: Lab,
+    add_prepared: Callable[..., Host],
+    inspect: Callable[[Host], testinfra.host.Host],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Ledger]:
-    host = lab.add(Image("trixie"))
+    host = add_prepared(Image("trixie"))
     yield Ledger(tmp_path_factory.mktemp("ledger"), [host], [inspect(host)])
     lab.remove(host)
 

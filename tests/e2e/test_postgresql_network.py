@@ -54,9 +54,12 @@ class Pair:
 
 @pytest.fixture(scope="module")
 def pair(
-    lab: Lab, inspect: Callable[[Host], testinfra.host.Host], tmp_path_factory: pytest.TempPathFactory
+    lab: Lab,
+    add_prepared: Callable[..., Host],
+    inspect: Callable[[Host], testinfra.host.Host],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Pair]:
-    hosts = [lab.add(), lab.add()]
+    hosts = [add_prepared(), add_prepared()]
     yield Pair(lab, Ledger(tmp_path_factory.mktemp("ledger"), hosts, [inspect(host) for host in hosts]))
     for host in hosts:
         lab.remove(host)

@@ -12,7 +12,6 @@ import testinfra.host
 from tests.e2e.cli import Result, provision, wait_for
 
 from provision.lab.inventory import write_inventory
-from provision.lab.lab import Lab
 from provision.lab.provider import Host
 
 COUNTER = Path(__file__).parents[1] / "apps" / "counter"
@@ -77,14 +76,14 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(
-    lab: Lab, host: Host, inspect: Callable[[Host], testinfra.host.Host], tmp_path_factory: pytest.TempPathFactory
+    prepared_host: Host, inspect: Callable[[Host], testinfra.host.Host], tmp_path_factory: pytest.TempPathFactory
 ) -> Site:
-    return Site(tmp_path_factory.mktemp("counter") / "inventory.yml", host, inspect(host))
+    return Site(tmp_path_factory.mktemp("counter") / "inventory.yml", prepared_host, inspect(prepared_host))
 
 
 @pytest.fixture(scope="module", autouse=True)
 def first(site: Site) -> Result:
-    """The run on a bare host."""
+    """The run on a host without Redis."""
     site.set()
     return site.up()
 

@@ -43,11 +43,12 @@ MANAGED = [
 @pytest.fixture(scope="module")
 def deployed(
     lab: Lab,
-    host: Host,
+    prepared_host: Host,
     inspect: Callable[[Host], testinfra.host.Host],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Site:
     """The example app on this module's host."""
+    host = prepared_host
     return Site(tmp_path_factory.mktemp("site"), host, lab.root(host), inspect(host))
 
 

@@ -205,14 +205,14 @@ def test_newer_syntax_is_found_before_anything_runs(place: Place) -> None:
 
 def test_a_python_that_debian_lacks_comes_from_a_mirror(
     lab: Lab,
-    host: Host,
+    prepared_host: Host,
     make_host: Callable[[Image], Host],
     inspect: Callable[[Host], testinfra.host.Host],
     tmp_path: Path,
 ) -> None:
     """Debian 13 has 3.13, and the app refuses it."""
     trixie = make_host(Image("trixie"))
-    give_mirror(lab, host, inspect(host), trixie)
+    give_mirror(lab, prepared_host, inspect(prepared_host), trixie)
     app = Placed("older-python", 8000, tmp_path, trixie, lab.root(trixie), inspect(trixie), app_workers=2)
     app.set(python_downloads_url=MIRROR_URL)
 

@@ -36,9 +36,12 @@ class Shop(Fleet):
 
 @pytest.fixture(scope="module")
 def shop(
-    lab: Lab, inspect: Callable[[Host], testinfra.host.Host], tmp_path_factory: pytest.TempPathFactory
+    lab: Lab,
+    add_prepared: Callable[..., Host],
+    inspect: Callable[[Host], testinfra.host.Host],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Shop]:
-    hosts = [lab.add(), lab.add()]
+    hosts = [add_prepared(), add_prepared()]
     views = [inspect(host) for host in hosts]
     folder = tmp_path_factory.mktemp("shop")
     shop = Shop("mirror", folder, hosts, views, app_database="shop", app_migrate_command=MIGRATE)

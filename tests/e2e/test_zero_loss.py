@@ -26,10 +26,13 @@ async def broken(request, call_next):
 
 @pytest.fixture(scope="module")
 def placed(
-    lab: Lab, inspect: Callable[[Host], testinfra.host.Host], tmp_path_factory: pytest.TempPathFactory
+    lab: Lab,
+    add_prepared: Callable[..., Host],
+    inspect: Callable[[Host], testinfra.host.Host],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Placed]:
     """A host whose distribution has Python 3.13, and that can have an older one."""
-    bookworm, trixie = lab.add(), lab.add(Image("trixie"))
+    bookworm, trixie = add_prepared(), add_prepared(Image("trixie"))
     give_mirror(lab, bookworm, inspect(bookworm), trixie)
     lab.remove(bookworm)
     placed = Placed("mirror", 8000, tmp_path_factory.mktemp("mirror"), trixie, lab.root(trixie), inspect(trixie))

@@ -127,3 +127,4 @@ def test_bytecode_is_borrowed_where_the_module_is_the_same_file(tmp_path: Path) 
     assert bytecode.borrow(str(old), str(new)) == 1
     assert [path.name.split(".")[0] for path in new.rglob("*.pyc")] == ["same"]
     assert not (new / "lib" / "removed").exists()
+    assert list(bytecode.missing(str(new))) == [str(new / "lib" / "package" / "changed.py")]

@@ -7,7 +7,7 @@ import re
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -86,16 +86,21 @@ class Lab:
         for host in hosts:
             self.wait(host)
 
-    def add(self, image: Image | None = None) -> Host:
-        """One more host, answering."""
+    def add(self, image: Image | None = None, layers: Sequence[Path] = ()) -> Host:
+        """One more host, answering; it begins as the image with ``layers`` over it, the topmost first."""
         with self._changing():
             self._make_folder()
             taken = {host.number for host in self.hosts}
             number = min(set(range(1, _MOST_HOSTS + 1)) - taken)
-            host = self._provider.create(number, image or Image())
+            host = self._provider.create(number, image or Image(), layers)
             self._provider.start(host)
         self.wait(host)
         return host
+
+    def save(self, host: Host, layer: Path) -> None:
+        """Stop ``host``, and keep what differs from what it began with in the new folder ``layer``, for other hosts."""
+        with self._changing():
+            self._provider.save(host, layer)
 
     def reset(self, host: Host) -> Host:
         """``host`` made anew from its image, with a new host key, answering."""

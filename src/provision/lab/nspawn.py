@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from provision.errors import ProvisionError
@@ -61,8 +62,8 @@ class Nspawn:
         """Whether ``image`` is built already."""
         return image_folder(self._base, image).exists()
 
-    def create(self, number: int, image: Image) -> Host:
-        """Lay an overlay on the image and give it the host's own name, address and keys."""
+    def create(self, number: int, image: Image, layers: Sequence[Path] = ()) -> Host:
+        """Lay an overlay on the layers and the image, and give it the host's own name, address and keys."""
         lower = ensure_image(self._base, image)
         self._claim_network()
         host = self._host(number, image)
@@ -71,7 +72,8 @@ class Nspawn:
         for part in (folder / "upper", folder / "work", folder / "root"):
             part.mkdir(parents=True)
             part.chmod(0o755)  # The mode of upper is the mode of the host's /.
-        (folder / "image").symlink_to(lower)
+        for place, layer in enumerate([*layers, lower]):
+            (folder / f"lower{place}").symlink_to(layer)
         self._mount(host.name)
         personalize(folder / "root", host, self._network())
         replace_file(folder / "host.json", json.dumps({"number": number, "image": dataclasses.asdict(image)}))
@@ -97,6 +99,12 @@ class Nspawn:
     def stop(self, host: Host) -> None:
         """Kill every process of the container; the overlay stays."""
         self._end(host.name)
+
+    def save(self, host: Host, layer: Path) -> None:
+        """Copy the overlay's upper folder."""
+        self._end(host.name)
+        # With its extended attributes: they say which folders replace those below.
+        run("cp", "-a", str(self._host_folder(host.name) / "upper"), str(layer))
 
     def running(self, host: Host) -> bool:
         """Whether a process lives in the container."""
@@ -149,8 +157,9 @@ class Nspawn:
         folder = self._host_folder(name)
         if os.path.ismount(folder / "root"):
             return
-        layers = f"lowerdir={(folder / 'image').resolve()},upperdir={folder}/upper,workdir={folder}/work"
-        run("mount", "-t", "overlay", f"lab-{name}", "-o", layers, str(folder / "root"))
+        lower = ":".join(str(link.resolve()) for link in sorted(folder.glob("lower*")))
+        options = f"lowerdir={lower},upperdir={folder}/upper,workdir={folder}/work"
+        run("mount", "-t", "overlay", f"lab-{name}", "-o", options, str(folder / "root"))
 
     def _discard(self, name: str) -> None:
         folder = self._host_folder(name)

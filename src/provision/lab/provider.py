@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -66,8 +67,11 @@ class Provider(Protocol):
         """Whether ``image`` is built already; if not, the next ``create`` builds it, which takes half a minute."""
         ...
 
-    def create(self, number: int, image: Image) -> Host:
-        """Make the disk of host ``number`` (from 1), which must not exist; it does not boot yet."""
+    def create(self, number: int, image: Image, layers: Sequence[Path] = ()) -> Host:
+        """Make the disk of host ``number`` (from 1), which must not exist; it does not boot yet.
+
+        It begins as the image with ``layers`` over it, the topmost first: folders that ``save`` has written.
+        """
         ...
 
     def start(self, host: Host) -> None:
@@ -76,6 +80,10 @@ class Provider(Protocol):
 
     def stop(self, host: Host) -> None:
         """Pull the plug of ``host``: nothing in it is told, and its disk stays."""
+        ...
+
+    def save(self, host: Host, layer: Path) -> None:
+        """Stop ``host``, and write what differs from what it began with to the new folder ``layer``."""
         ...
 
     def running(self, host: Host) -> bool:

@@ -170,7 +170,7 @@ find_last() {
 # Before anything is imported, which would write bytecode.
 borrow_bytecode() {
 	[ -n "$last" ] || return 0
-	python "$FILES/bytecode.py" "$last/.venv" "$venv" || :
+	python "$FILES/bytecode.py" borrow "$last/.venv" "$venv" || :
 }
 
 # Newer versions read their configuration with pydantic 2, which an app with pydantic 1 finds out when it starts.
@@ -240,7 +240,11 @@ start_command() {
 # slowly that uvicorn kills them. Newer syntax than this Python's shows here, before anything runs.
 compile() {
 	# What could not be borrowed. Packages may hold files for other Pythons, which nobody imports.
-	[ -z "$last" ] || python -m compileall -qq -j 0 "$venv/lib" || :
+	if [ -n "$last" ]; then
+		python "$FILES/bytecode.py" missing "$venv" >"$FILES/missing"
+		# With nothing in the list compileall would compile the Python itself.
+		[ ! -s "$FILES/missing" ] || python -m compileall -qq -j 0 -i "$FILES/missing" || :
+	fi
 	aside='/(tests?|testdata|docs|examples|templates|node_modules)/'
 	python -m compileall -q -j 0 -x "$aside" "$app" || {
 		say "$NAME does not compile with $("$venv/bin/python" --version)"

@@ -1,13 +1,16 @@
 """Give a new venv the bytecode of an older one, for modules that are the same file of uv's cache in both.
 
-Run as root with the two venvs, old and new, by the new one's Python. Compiling all packages anew costs a small machine
-seconds at every release, although most releases change none of them.
+Run as root by the new venv's Python: ``borrow OLD NEW``, and ``missing NEW``, which prints the modules that have none
+yet. Compiling all packages anew, or only looking whether one must, costs a small machine seconds at every release,
+although most releases change none of them.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from importlib.util import cache_from_source
 
 
 def borrow(old: str, new: str) -> int:
@@ -32,5 +35,17 @@ def borrow(old: str, new: str) -> int:
     return found
 
 
+def missing(venv: str) -> Iterator[str]:
+    """The modules of ``venv`` without bytecode for this Python."""
+    for folder, _, names in os.walk(os.path.join(venv, "lib")):
+        for name in names:
+            module = os.path.join(folder, name)
+            if name.endswith(".py") and not os.path.exists(cache_from_source(module)):
+                yield module
+
+
 if __name__ == "__main__":
-    borrow(sys.argv[1], sys.argv[2])
+    if sys.argv[1] == "borrow":
+        borrow(*sys.argv[2:])
+    else:
+        sys.stdout.writelines(f"{module}\n" for module in missing(sys.argv[2]))
