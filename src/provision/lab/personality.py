@@ -60,6 +60,7 @@ def _trust_like_this_machine(root: Path) -> None:
 
 def _host_key(root: Path, host: Host) -> None:
     key = root / "etc/ssh/ssh_host_ed25519_key"
+    key.unlink(missing_ok=True)  # Of the host that a layer was saved from.
     run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"root@{host.name}", "-f", str(key))
     kind, public, _ = key.with_suffix(".pub").read_text().split(" ", 2)
     host.known_hosts.write_text(f"{host.address},{host.name} {kind} {public}\n")
