@@ -173,9 +173,17 @@ class Site:
         answer = self.curl(f"https://{self.variables['caddy_domain']}{path}", "--fail")
         return dict(json.loads(answer.stdout)) if answer.returncode == 0 else None
 
+    def answer(self, path: str) -> Event:
+        """The JSON that the site answers, as soon as it does; a failure says what it answers instead."""
+        try:
+            return wait_for("an answer", lambda: self.get(path))
+        except AssertionError as error:
+            instead = self.curl(f"https://{self.variables['caddy_domain']}{path}", "--include")
+            raise AssertionError(f"{error}: {instead.stdout}{instead.stderr}") from None
+
     def health(self) -> Event:
         """What a worker says of itself, as soon as one does."""
-        return wait_for("a healthy answer", lambda: self.get("/health"))
+        return self.answer("/health")
 
     @property
     def slot(self) -> str:

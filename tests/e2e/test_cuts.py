@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import pytest
 from tests.cuts.bench import Bench, Outcome
-from tests.cuts.points import HARSH, Cut, cuts
+from tests.cuts.points import Cut, cuts
 
 from provision.lab.lab import Lab
 
@@ -25,11 +25,8 @@ def sample(among: Sequence[Cut], size: int) -> dict[str, Cut]:
     return {f"{cut} (seed {SEED})": cut for cut in random.Random(SEED).sample(among, size)}
 
 
-UPDATE = cuts("update")
 CHOSEN = {
-    # A run that loses its controller completes its step: these differ from each other less.
-    **{str(cut): cut for cut in UPDATE if cut.way in HARSH},
-    **sample([cut for cut in UPDATE if cut.way not in HARSH], 3 * SAMPLE),
+    **{str(cut): cut for cut in cuts("update")},
     **sample(cuts("first"), SAMPLE),
     **sample(cuts("restart"), SAMPLE),
 }

@@ -31,7 +31,7 @@ def writer(placed_writer: Placed) -> Placed:
 
 
 def state(writer: Placed) -> Event:
-    return wait_for("an answer", lambda: writer.get("/"))
+    return writer.answer("/")
 
 
 def test_what_an_app_writes_beside_its_code_outlives_the_release(writer: Placed) -> None:
@@ -210,7 +210,7 @@ def test_values_of_any_content_arrive_as_they_were_written(place: Place) -> None
         }
     )
     mirror.settle()
-    found = wait_for("an answer", lambda: mirror.get("/environment"))
+    found = mirror.answer("/environment")
     expected = {**TEXTS, "TOKENS": "@slot@ @build@ {{ x }}", "YES": "true", "NUMBER": "3"}
     assert {name: found.get(name) for name in expected} == expected
     assert json.loads(found["LIST"]) == ["a", 'b"', 3]

@@ -189,7 +189,7 @@ ROWS = [
 
 def answer(mirror: Placed) -> object:
     """The version that answers, as soon as one does."""
-    return wait_for("an answer", lambda: mirror.get("/version"))["version"]
+    return mirror.answer("/version")["version"]
 
 
 def incomplete(mirror: Placed) -> list[Path]:

@@ -127,6 +127,6 @@ def test_a_run_killed_while_requests_wait_leaves_the_old_release_to_them(mirror:
     wait_for("the old release alone", lambda: mirror.running() == {before})
 
     mirror.settle()
-    assert wait_for("an answer", lambda: mirror.get("/version"))["version"] == wanted
+    assert mirror.answer("/version")["version"] == wanted
     wait_for("the new release alone", lambda: mirror.running() == {mirror.slot})
     assert mirror.view.check_output("ls /run/app-mirror") == "hold.sock"

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 import testinfra.host
-from tests.e2e.cli import Event, wait_for
 from tests.e2e.placed import Place, Placed
 from tests.e2e.pythons import INSTALL_PYTHON, MIRROR_URL, VERSION, give_mirror
 
@@ -57,10 +56,6 @@ STARTS = {
 """App -> how its command ends, where the way it is started is what it is for."""
 
 
-def answer(app: Placed, path: str) -> Event:
-    return wait_for("an answer", lambda: app.get(path))
-
-
 def builds(app: Placed) -> list[Path]:
     """The complete builds of an app."""
     return sorted(path.parent for path in (app.root / "srv" / app.name / "builds").glob("*/.complete"))
@@ -73,7 +68,7 @@ def test_a_shape_serves(place: Place, name: str) -> None:
 
     app.settle()
 
-    assert {path: answer(app, path) for path in answers} == answers
+    assert {path: app.answer(path) for path in answers} == answers
     (build,) = builds(app)
     assert (build / "start").read_text().strip().endswith(STARTS.get(name, ""))
 

@@ -40,7 +40,7 @@ def next_release(hub: Placed) -> Iterator[subprocess.Popen[str]]:
     """The run that deploys another release, once it has switched; it has ended well after the block."""
     version = hub.change()
     process = hub.start("up")
-    wait_for("the new release", lambda: (hub.get("/") or {}).get("version") == version)
+    wait_for("the new release", lambda: (hub.get("/") or {}).get("version") == version, timeout=180)
     yield process
     process.communicate()
     assert process.returncode == 0
@@ -55,7 +55,7 @@ def test_one_worker_keeps_a_room_together_and_the_run_ends_when_its_guests_are_g
         guests[number % 3].send(f"hello {number}")
         assert [guest.receive() for guest in guests] == [f"{old}: hello {number}"] * 3
     # No supervisor: the unit's main process is the one that answers.
-    pid = str(wait_for("an answer", lambda: hub.get("/"))["pid"])
+    pid = str(hub.answer("/")["pid"])
     assert pid == hub.show(hub.slot, "MainPID")
 
     with next_release(hub):

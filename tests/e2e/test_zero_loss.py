@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import testinfra.host
-from tests.e2e.cli import Event, provision, wait_for
+from tests.e2e.cli import provision
 from tests.e2e.placed import Placed
 from tests.e2e.pythons import MIRROR_URL, VERSION, give_mirror
 
@@ -52,20 +52,16 @@ def mirror(placed: Placed) -> Placed:
     return placed
 
 
-def answer(mirror: Placed, path: str) -> Event:
-    return wait_for("an answer", lambda: mirror.get(path))
-
-
 def code(mirror: Placed) -> None:
     wanted = mirror.change()
     mirror.up()
-    assert answer(mirror, "/version")["version"] == wanted
+    assert mirror.answer("/version")["version"] == wanted
 
 
 def secret(mirror: Placed) -> None:
     mirror.set(app_env={"GREETING": "hello", "SECRET": f"secret of {mirror.version}"})
     mirror.up()
-    assert answer(mirror, "/environment")["SECRET"] == f"secret of {mirror.version}"
+    assert mirror.answer("/environment")["SECRET"] == f"secret of {mirror.version}"
 
 
 def workers(mirror: Placed) -> None:
@@ -76,17 +72,17 @@ def workers(mirror: Placed) -> None:
 
 
 def dependency(mirror: Placed) -> None:
-    assert answer(mirror, "/runtime")["iniconfig"] == "2.0.0"
+    assert mirror.answer("/runtime")["iniconfig"] == "2.0.0"
     mirror.edit("requirements.txt", "iniconfig==2.0.0", "iniconfig==2.1.0")
     mirror.up()
-    assert answer(mirror, "/runtime")["iniconfig"] == "2.1.0"
+    assert mirror.answer("/runtime")["iniconfig"] == "2.1.0"
 
 
 def python(mirror: Placed) -> None:
-    assert str(answer(mirror, "/runtime")["python"]).startswith("3.13.")
+    assert str(mirror.answer("/runtime")["python"]).startswith("3.13.")
     mirror.set(python_version="3.11")
     mirror.up()
-    assert answer(mirror, "/runtime")["python"] == VERSION
+    assert mirror.answer("/runtime")["python"] == VERSION
 
 
 def unit_option(mirror: Placed) -> None:
@@ -98,7 +94,7 @@ def unit_option(mirror: Placed) -> None:
 def rollback(mirror: Placed) -> None:
     result = provision("rollback", mirror.inventory)
     assert result.code == 0, str(result)
-    assert answer(mirror, "/version")["version"] == mirror.version - 1
+    assert mirror.answer("/version")["version"] == mirror.version - 1
 
 
 CHANGES = (code, secret, workers, dependency, python, unit_option, rollback)
