@@ -77,10 +77,10 @@ class Running:
 
 
 @contextmanager
-def running(inventory: Path, *words: str) -> Iterator[Running]:
+def running(inventory: Path, *words: str, command: str = "up") -> Iterator[Running]:
     """``provision up INVENTORY WORDS --json``; killed at the end of the block, if it still goes on."""
     out = inventory.with_name(f"events-{time.monotonic_ns()}")
-    argv: list[str | Path] = [PROVISION, "up", inventory, *words, "--json"]
+    argv: list[str | Path] = [PROVISION, command, inventory, *words, "--json"]
     with out.open("wb") as file, subprocess.Popen(argv, stdout=file, stderr=subprocess.DEVNULL) as process:
         try:
             yield Running(process, out)

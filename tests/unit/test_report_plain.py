@@ -72,6 +72,21 @@ def test_up() -> None:
     )
 
 
+def test_where_the_time_went() -> None:
+    """The slowest first; what is no task has a line too."""
+    many = [TaskFinished("web1", "app", f"Step {number}", "ok", 0.1) for number in range(12)]
+    assert shown([*SURVEY, *APPLY, *many, SUCCESS], Detail(profile=True)).partition("trips=3 1m10s\n\n")[2] == (
+        "https://a.example.com/\n"
+        "\n"
+        "profile: [web1] 1m10s\n"
+        "    1m05s  motd : Reload the greeter\n"
+        "     0.4s  motd : Write the greeting\n"
+        + "".join(f"     0.1s  app : Step {number}\n" for number in range(8))
+        + "     0.4s  4 more\n"
+        "     3.2s  connecting, reading, waiting for other hosts, proving\n"
+    )
+
+
 def test_nothing_to_do() -> None:
     """The recap stands alone."""
     assert shown([*SURVEY[:2], HostFinished("web1", 31, 0, 0, 0, 1, 0.6)]) == (

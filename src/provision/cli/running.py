@@ -22,7 +22,7 @@ PENDING = 5
 R = TypeVar("R", bound=Run)
 
 
-def start(selection: Selection, *, check: bool, command: str, pending_code: bool = False) -> int:
+def start(selection: Selection, *, check: bool, command: str, pending_code: bool = False, profile: bool = False) -> int:
     """Run on the selected hosts and return the exit code; errors of the configuration are printed here."""
 
     def make(report: Report, connect: Callable[[Login], Connection]) -> InventoryRun:
@@ -43,7 +43,7 @@ def start(selection: Selection, *, check: bool, command: str, pending_code: bool
     return carry_out(
         make,
         InventoryRun.execute,
-        Detail(check=check, diff=selection.diff, verbose=selection.verbose),
+        Detail(check=check, diff=selection.diff, verbose=selection.verbose, profile=profile),
         selection.connecting,
         json=selection.json,
         pending_code=pending_code,

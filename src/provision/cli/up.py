@@ -14,7 +14,8 @@ from provision.cli.selection import Selection, command_line, selection_options
 @click.option("--check", "-C", is_flag=True, help="Change nothing: the same as `provision plan`.")
 @click.option("--retry", is_flag=True, help="Deploy also what was rolled back.")
 @click.option("--resize", is_flag=True, help="Choose workers and memory limits anew where the app stays as it is.")
-def up(check: bool, retry: bool, resize: bool, **options: Any) -> int:
+@click.option("--profile", is_flag=True, help="Show at the end which tasks took longest on each host.")
+def up(check: bool, retry: bool, resize: bool, profile: bool, **options: Any) -> int:
     """Bring the hosts of INVENTORY (./inventory.yml) to what it says.
 
     Run it at any time: it changes what differs, restarts what is due, and then reads every host again as proof.
@@ -30,4 +31,4 @@ def up(check: bool, retry: bool, resize: bool, **options: Any) -> int:
     settings = [f"app_{name}=true" for name, is_given in (("retry", retry), ("resize", resize)) if is_given]
     options["assignments"] = (*options["assignments"], *settings)
     selection = Selection(**options)
-    return start(selection, check=check, command=command_line("up", selection, *flags))
+    return start(selection, check=check, profile=profile, command=command_line("up", selection, *flags))

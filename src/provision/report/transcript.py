@@ -25,6 +25,7 @@ from provision.report.differences import differences
 from provision.report.headlines import INDENT, headline, together
 from provision.report.lines import Line, clock, line, printable, printable_lines, wrapped
 from provision.report.plans import Planned, plans
+from provision.report.profile import Profile
 from provision.report.recap import Ending, addresses, outlook, recap
 
 
@@ -37,6 +38,8 @@ class Detail:
     diff: bool = False
     verbose: bool = False
     """Tasks that are ok or skipped, and the output of steps."""
+    profile: bool = False
+    """Where the time went, at the end."""
     command: str = "provision up"
     """What makes the changes that a plan shows."""
 
@@ -61,11 +64,13 @@ class Transcript:
         self._acting: set[str] = set()
         """Hosts past their first plan; what a later survey finds ok has been shown already."""
         self._partial: defaultdict[str, str] = defaultdict(str)
+        self._profile = Profile()
 
     def lines(self, event: Event) -> Iterable[Line]:
         """The lines that stay because of ``event``; often none."""
         if event.host:
             self._order.setdefault(event.host, None)
+        self._profile.add(event)
         match event:
             case Phase():
                 self._enter(event)
@@ -91,12 +96,14 @@ class Transcript:
         if not endings:
             return []
         end = [outlook(endings, self._detail.command)] if self._detail.check else addresses(endings)
+        profile = self._profile.lines() if self._detail.profile else ()
         parts = (
             self._stops(),
             plans({host: self._planned[host] for host in self._order}, width=self._width),
             changes(self._changed, list(self._order), width=self._width),
             recap(endings, width=self._width),
             (part for content in end for part in wrapped(content, self._width, 2)),
+            (part for content in profile for part in wrapped(content, self._width, 11)),
         )
         blocks = [block for part in parts if (block := list(part))]
         return [content for block in blocks for content in (line(""), *block)][1:]

@@ -1,0 +1,91 @@
+"""A rollback that is cut: before its switch it has done nothing, after it `up` does not take it back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from tests.cuts.points import Point, When
+from tests.cuts.rig import Rig
+from tests.e2e.cli import provision
+from tests.e2e.held import Running, running
+from tests.e2e.placed import Place, Placed
+
+from provision.lab.lab import Lab
+
+STEP = "app : Roll back"
+
+
+@pytest.fixture(scope="module")
+def placed(place: Place) -> Placed:
+    return place("mirror", app_workers=1)
+
+
+@pytest.fixture
+def mirror(placed: Placed) -> Placed:
+    """Two releases, of which the second serves."""
+    for _ in range(2):
+        placed.change()
+        placed.up()
+    assert placed.up().settled == (0, 1)
+    return placed
+
+
+@pytest.fixture
+def cut(mirror: Placed, lab: Lab) -> Callable[[When, Callable[[Running, Rig], None]], None]:
+    """``cut(when, end)``: ends a rollback before or after the rename that switches."""
+
+    def cut(when: When, end: Callable[[Running, Rig], None]) -> None:
+        rig = Rig(lab, mirror.host)
+        rig.arm(Point("the switch", STEP, "mv -T -- /srv/mirror/.active.new *", when), [STEP])
+        with running(mirror.inventory, command="rollback") as run:
+            rig.wait_until_held(run)
+            end(run, rig)
+            rig.go()
+            assert run.end().code != 0
+        rig.wait_until_free()
+        rig.remove()
+
+    return cut
+
+
+def by_session(_: Running, rig: Rig) -> None:
+    rig.kill_session()
+
+
+def by_shell(_: Running, rig: Rig) -> None:
+    rig.kill_shells()
+
+
+@pytest.mark.parametrize("end", [by_session, by_shell])
+def test_cut_before_its_switch_it_has_done_nothing(
+    mirror: Placed, cut: Callable[..., None], end: Callable[[Running, Rig], None]
+) -> None:
+    cut("before", end)
+
+    assert mirror.answer("/version")["version"] == mirror.version
+    result = mirror.up()
+    assert result.changed == ["app : Deploy"]
+    assert mirror.answer("/version")["version"] == mirror.version
+    assert mirror.running() == {mirror.slot}
+    assert mirror.up().settled == (0, 1)
+
+
+@pytest.mark.parametrize("end", [by_session, by_shell])
+def test_cut_after_its_switch_it_is_not_taken_back(
+    mirror: Placed, cut: Callable[..., None], end: Callable[[Running, Rig], None]
+) -> None:
+    cut("after", end)
+
+    assert mirror.answer("/version")["version"] == mirror.version - 1
+    assert "this deployment of mirror was rolled back" in mirror.up(code=1).log
+    assert mirror.answer("/version")["version"] == mirror.version - 1
+
+    again = provision("rollback", mirror.inventory)
+
+    assert again.code == 0, str(again)
+    assert mirror.answer("/version")["version"] == mirror.version - 1
+    assert mirror.running() == {mirror.slot}
+    mirror.up("--retry")
+    assert mirror.answer("/version")["version"] == mirror.version
+    assert mirror.up().settled == (0, 1)
