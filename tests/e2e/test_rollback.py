@@ -83,6 +83,7 @@ def test_cut_after_its_switch_it_is_not_taken_back(
 
     again = provision("rollback", mirror.inventory)
 
+    # It finishes the one that was cut, and does not go back one more.
     assert again.code == 0, str(again)
     assert mirror.answer("/version")["version"] == mirror.version - 1
     assert mirror.running() == {mirror.slot}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -14,8 +15,8 @@ from provision.report.releases import print_releases
 LINE = (
     "number=10 state=serving memory=53 digest=dd release=f81bd20064c5b4b9 build=bb workers=2 slot=green previous=9 "
     "when=2026-11-24T11:03:56Z \n"
-    "number=9 state=kept memory= digest=cc release=199282ab3930bb21 build=aa workers=1 slot=blue previous= "
-    "when=2026-11-23T10:00:00Z \n"
+    "finished=yes number=9 state=kept memory= digest=cc release=199282ab3930bb21 build=aa workers=1 slot=blue "
+    "previous= when=2026-11-23T10:00:00Z \n"
 )
 
 
@@ -26,8 +27,8 @@ def deployed(number: int, digest: str, state: str = "kept", previous: int | None
 def test_what_a_host_says_is_put_in_order() -> None:
     older, newer = parse(LINE)
 
-    assert (older.number, older.state, older.memory_mb, older.previous) == (9, "kept", None, None)
-    assert newer == Deployed(10, "serving", "2026-11-24T11:03:56Z", "dd", "f81bd20064c5b4b9", 2, 53, "green", 9)
+    assert (older.number, older.state, older.memory_mb, older.previous, older.finished) == (9, "kept", None, None, True)
+    assert newer == Deployed(10, "serving", "2026-11-24T11:03:56Z", "dd", "f81bd20064c5b4b9", 2, 53, "green", 9, False)
 
 
 @pytest.mark.parametrize("text", ["number=1\n", "hello\n", LINE.replace("number=9", "number=x")])
@@ -95,6 +96,21 @@ def test_hosts_that_serve_the_same_go_back_together() -> None:
     }
 
     assert rollback_targets(records) == {name: found[0] for name, found in records.items()}
+
+
+def test_one_that_was_cut_is_finished_instead_of_going_back_one_more() -> None:
+    before = [deployed(1, "z"), deployed(2, "a", previous=1), deployed(3, "b", "rolled-back", previous=2)]
+    cut = replace(deployed(5, "a", "serving", previous=1), finished=False)
+    records = {
+        "web1": [*before, deployed(4, "bad", "failed"), cut],
+        "web2": [*before[:2], deployed(3, "b", "serving", previous=2)],
+        "web3": [*before[:1], deployed(2, "a", "serving", previous=1)],
+    }
+
+    assert rollback_targets(records) == {"web1": cut, "web2": records["web2"][1], "web3": None}
+    # A deployment that was cut is one to go back from.
+    records = {"web1": [deployed(1, "a"), replace(deployed(2, "b", "serving", previous=1), finished=False)]}
+    assert rollback_targets(records) == {"web1": records["web1"][0]}
 
 
 def test_to_a_number() -> None:

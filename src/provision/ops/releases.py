@@ -36,6 +36,8 @@ class Deployed:
     slot: str
     previous: int | None
     """The deployment that served before it."""
+    finished: bool = True
+    """Its run came to its end; one that serves and has not was cut after its switch."""
 
     @property
     def current(self) -> bool:
@@ -72,6 +74,7 @@ def _deployed(values: Mapping[str, str]) -> Deployed:
             int(memory) if memory.isdecimal() else None,
             values["slot"],
             int(previous) if previous.isdecimal() else None,
+            values.get("finished") == "yes",
         )
     except (KeyError, ValueError) as error:
         raise HostError(f"the host's record of a deployment cannot be used: {error}") from error
@@ -126,7 +129,8 @@ def rollback_targets(records: Records, to: int | None = None) -> dict[str, Deplo
     """The deployment each host is to go back to; None where it serves already. Raises Refused.
 
     Without ``to``, the one before the newest that serves anywhere; a host that a stopped roll left with that one stays
-    with it. So a rollback after a half-done roll makes the hosts alike instead of taking all one step back.
+    with it. So a rollback after a half-done roll makes the hosts alike instead of taking all one step back. A rollback
+    that was cut after its switch is finished, instead of going back one more.
     """
     serving = {host: next((found for found in deployed if found.current), None) for host, deployed in records.items()}
     known = {host: current for host, current in serving.items() if current is not None}
@@ -136,8 +140,9 @@ def rollback_targets(records: Records, to: int | None = None) -> dict[str, Deplo
         return {host: _numbered(host, records[host], current, to) for host, current in known.items()}
     newest = max(known, key=lambda host: known[host].when)
     goal = _before(newest, records[newest], known[newest])
+    stays = {host for host, current in known.items() if current.digest == goal.digest and len(known) > 1}
     return {
-        host: None if current.digest == goal.digest and len(known) > 1 else _before(host, records[host], current)
+        host: None if host in stays and not _was_cut(records[host], current) else _before(host, records[host], current)
         for host, current in known.items()
     }
 
@@ -154,7 +159,15 @@ def _numbered(host: str, deployed: Sequence[Deployed], current: Deployed, number
     return None if found.digest == current.digest else found
 
 
+def _was_cut(deployed: Sequence[Deployed], current: Deployed) -> bool:
+    """Was a rollback to what serves cut after its switch?"""
+    earlier = [found for found in deployed if found.number < current.number and found.state != "failed"]
+    return not current.finished and bool(earlier) and earlier[-1].state == "rolled-back"
+
+
 def _before(host: str, deployed: Sequence[Deployed], current: Deployed) -> Deployed:
+    if _was_cut(deployed, current):
+        return current
     found = next((found for found in deployed if found.number == current.previous), None)
     if found is None:
         raise Refused(

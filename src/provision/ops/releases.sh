@@ -18,6 +18,7 @@ serving=$(basename "$(record_of "$active")")
 for folder in "$home"/deployments/[0-9]*; do
 	[ -e "$folder/meta" ] || continue
 	printf '%s ' "number=${folder##*/}" "state=$(state_of "$folder")" "memory=$(cat "$folder/memory_per_worker" 2>/dev/null)"
+	[ ! -e "$folder/deployed" ] || printf 'finished=yes '
 	grep -E '^(digest|release|build|workers|slot|previous|when)=' "$folder/meta" | tr '\n' ' '
 	echo
 done
