@@ -25,7 +25,8 @@ def placed(place: Place) -> Placed:
 
 @pytest.fixture
 def hub(placed: Placed) -> Placed:
-    """The chat room, converged."""
+    """The chat room, converged, whatever the test before left."""
+    placed.set(caddy_domain=placed.domain)
     placed.settle()
     return placed
 
