@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -161,16 +162,6 @@ def test_staging_and_production_are_both_migrated(shop: Shop) -> None:
     shop.settle()
 
 
-def test_the_migration_comes_first_also_from_a_host_outside_of_the_limit(shop: Shop) -> None:
-    version = shop.change()
-
-    result = shop.up("--limit", shop.second.name)
-
-    assert result.changed.index("app : Migrate") < result.changed.index("app : Deploy")
-    assert shop.migrated_by() == [shop.canary.name]
-    assert shop.serving(shop.apps) == [version - 1, version]
-
-
 def test_two_runs_at_once_on_different_hosts_migrate_once(shop: Shop) -> None:
     version = shop.change()
     argv = [str(PROVISION), "up", str(shop.inventory), "--json", "--lock-timeout", "120", "--limit"]
@@ -181,3 +172,6 @@ def test_two_runs_at_once_on_different_hosts_migrate_once(shop: Shop) -> None:
     assert [run.returncode for run in runs] == [0, 0], outputs
     assert shop.migrated_by() == [shop.canary.name]
     assert shop.serving(shop.apps) == [version, version]
+    events = [json.loads(line) for text in outputs for line in text.splitlines()]
+    assert any("waiting for another run" in event.get("text", "") for event in events)
+    shop.settle()

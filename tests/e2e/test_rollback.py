@@ -8,7 +8,7 @@ import pytest
 from tests.cuts.points import Point, When
 from tests.cuts.rig import Rig
 from tests.e2e.cli import provision
-from tests.e2e.held import Running, running
+from tests.e2e.held import running
 from tests.e2e.placed import Place, Placed
 
 from provision.lab.lab import Lab
@@ -32,15 +32,15 @@ def mirror(placed: Placed) -> Placed:
 
 
 @pytest.fixture
-def cut(mirror: Placed, lab: Lab) -> Callable[[When, Callable[[Running, Rig], None]], None]:
-    """``cut(when, end)``: ends a rollback before or after the rename that switches."""
+def cut(mirror: Placed, lab: Lab) -> Callable[[When], None]:
+    """``cut(when)``: kills all of a rollback on the host, before or after the rename that switches."""
 
-    def cut(when: When, end: Callable[[Running, Rig], None]) -> None:
+    def cut(when: When) -> None:
         rig = Rig(lab, mirror.host)
         rig.arm(Point("the switch", STEP, "mv -T -- /srv/mirror/.active.new *", when), [STEP])
         with running(mirror.inventory, command="rollback") as run:
             rig.wait_until_held(run)
-            end(run, rig)
+            rig.kill_session()
             rig.go()
             assert run.end().code != 0
         rig.wait_until_free()
@@ -49,19 +49,8 @@ def cut(mirror: Placed, lab: Lab) -> Callable[[When, Callable[[Running, Rig], No
     return cut
 
 
-def by_session(_: Running, rig: Rig) -> None:
-    rig.kill_session()
-
-
-def by_shell(_: Running, rig: Rig) -> None:
-    rig.kill_shells()
-
-
-@pytest.mark.parametrize("end", [by_session, by_shell])
-def test_cut_before_its_switch_it_has_done_nothing(
-    mirror: Placed, cut: Callable[..., None], end: Callable[[Running, Rig], None]
-) -> None:
-    cut("before", end)
+def test_cut_before_its_switch_it_has_done_nothing(mirror: Placed, cut: Callable[[When], None]) -> None:
+    cut("before")
 
     assert mirror.answer("/version")["version"] == mirror.version
     result = mirror.up()
@@ -71,11 +60,8 @@ def test_cut_before_its_switch_it_has_done_nothing(
     assert mirror.up().settled == (0, 1)
 
 
-@pytest.mark.parametrize("end", [by_session, by_shell])
-def test_cut_after_its_switch_it_is_not_taken_back(
-    mirror: Placed, cut: Callable[..., None], end: Callable[[Running, Rig], None]
-) -> None:
-    cut("after", end)
+def test_cut_after_its_switch_it_is_not_taken_back(mirror: Placed, cut: Callable[[When], None]) -> None:
+    cut("after")
 
     assert mirror.answer("/version")["version"] == mirror.version - 1
     assert "this deployment of mirror was rolled back" in mirror.up(code=1).log

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 from collections.abc import Callable, Iterator
 
 import pytest
 import testinfra.host
-from tests.e2e.cli import PROVISION, provision
+from tests.e2e.cli import provision
 from tests.e2e.fleet import Fleet
 from tests.e2e.held import write_role
 
@@ -164,22 +162,6 @@ def test_migrate_alone(shop: Shop) -> None:
     shop.up()
     assert since(shop, before) == [1, 0]
     assert shop.serving() == [version, version]
-    shop.settle()
-
-
-def test_two_runs_at_once_migrate_once(shop: Shop) -> None:
-    before, version = shop.migrations(), shop.change()
-    argv = [str(PROVISION), "up", str(shop.inventory), "--json", "--lock-timeout", "120", "--limit"]
-    runs = [subprocess.Popen([*argv, name], stdout=subprocess.PIPE, text=True) for name in shop.names]
-
-    outputs = [run.communicate(timeout=300)[0] for run in runs]
-
-    assert [run.returncode for run in runs] == [0, 0], outputs
-    assert since(shop, before) == [1, 0]
-    assert shop.serving() == [version, version]
-    assert any(
-        "waiting for another run" in json.loads(line).get("text", "") for text in outputs for line in text.splitlines()
-    )
     shop.settle()
 
 
