@@ -5,7 +5,7 @@ PYTHON ?= python3
 # The lab of `make demo`: two demos at a time need two names.
 DEMO ?= demo
 BIN := .venv/bin
-# Where it is set, every start of provision compiles the work tree anew, which takes as long as all the rest of it.
+# Where it is set, every start of provision compiles each module of the work tree anew.
 unexport PYTHONDONTWRITEBYTECODE
 SH_FILES := $(shell find src -name '*.sh')
 LAB_PACKAGES := mmdebstrap systemd-container iproute2 iptables openssh-client curl

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from tests.cuts.points import Scenario
-from tests.e2e.cli import DOMAIN, NOTES
+from tests.e2e.cli import NOTES, TEST_SITE
 
 from provision.lab.inventory import write_inventory
 from provision.lab.provider import Host
@@ -63,9 +63,7 @@ class Releases:
             "app_drain": 3,
             # An update then has something to remove.
             "app_keep": 1,
-            "caddy_domain": DOMAIN,
-            "caddy_source": "distro",
-            "caddy_tls": "internal",
+            **TEST_SITE,
         }
         if version == NEW:
             variables |= {"app_env": {"APP_TITLE": "Cut"}, "app_try_duration": 6}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import testinfra.host
 import yaml
-from tests.e2e.cli import Result, provision, wait_for
+from tests.e2e.cli import TEST_SITE, Result, provision, wait_for
 from tests.e2e.placed import APPS
 
 from provision.lab.inventory import write_inventory
@@ -32,9 +32,8 @@ class Fleet:
             "app_source": str(self.app),
             "app_workers": 1,
             "app_drain": 1,
+            **TEST_SITE,
             "caddy_domain": self.domain,
-            "caddy_source": "distro",
-            "caddy_tls": "internal",
             **usual,
         }
         self.set()

@@ -119,6 +119,23 @@ def test_reset_gives_a_fresh_disk_and_host_key(lab: Lab, fresh_host: Host) -> No
     assert lab.run(again, "test -e /etc/left-behind").returncode == 1
 
 
+def test_a_host_begins_where_another_was_saved(lab: Lab, fresh_host: Host, tmp_path: Path) -> None:
+    layers = [tmp_path / "second", tmp_path / "first"]
+    lab.run(fresh_host, "echo first | tee /etc/kept /etc/written; rm /etc/issue")
+    lab.save(fresh_host, layers[1])
+    other = lab.add(layers=layers[1:])
+    lab.run(other, "echo second >/etc/written")
+    lab.save(other, layers[0])
+    lab.remove(other)
+
+    again = lab.add(layers=layers)
+
+    seen = lab.run(again, "cat /etc/kept /etc/written; ls /etc/issue; hostname").stdout
+    assert seen == f"first\nsecond\n{again.name}\n"
+    assert again.known_hosts.read_text().split()[2] != fresh_host.known_hosts.read_text().split()[2]
+    lab.remove(again)
+
+
 def test_a_restart_keeps_the_disk_and_forgets_what_was_in_memory(lab: Lab, fresh_host: Host) -> None:
     boot = lab.run(fresh_host, _BOOT).stdout
     lab.run(fresh_host, "echo kept >/root/kept; echo lost >/run/lost")

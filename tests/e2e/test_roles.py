@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import testinfra.host
-from tests.e2e.cli import DOMAIN, Result, copy_of_notes, provision
+from tests.e2e.cli import DOMAIN, TEST_SITE, Result, copy_of_notes, provision
 
 from provision.lab.inventory import write_inventory
 from provision.lab.lab import Lab
@@ -37,7 +37,7 @@ def fleet(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]
     hosts = {image: lab.add(image) for image in IMAGES}
     folder = tmp_path_factory.mktemp("fleet")
     inventory = folder / "inventory.yml"
-    variables = {"caddy_domain": DOMAIN, "caddy_source": "distro", "caddy_tls": "internal", "app_workers": 2}
+    variables = {**TEST_SITE, "app_workers": 2}
     write_inventory(inventory, list(hosts.values()), {"app_source": str(copy_of_notes(folder)), **variables})
     yield Fleet(hosts, inventory, provision("up", inventory), provision("up", inventory))
     for host in hosts.values():

@@ -118,6 +118,9 @@ def test_to_a_number() -> None:
 
     assert rollback_targets(records, 1) == {"web1": records["web1"][0]}
     assert rollback_targets(records, 3) == {"web1": None}
+    # Once more, after it was cut: it is finished.
+    cut = replace(deployed(4, "a", "serving"), finished=False)
+    assert rollback_targets({"web1": [deployed(1, "a"), deployed(3, "c", "rolled-back"), cut]}, 1) == {"web1": cut}
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ class Nspawn:
             part.mkdir(parents=True)
             part.chmod(0o755)  # The mode of upper is the mode of the host's /.
         for place, layer in enumerate([*layers, lower]):
-            (folder / f"lower{place}").symlink_to(layer)
+            (folder / f"lower{place:02}").symlink_to(layer)
         self._mount(host.name)
         personalize(folder / "root", host, self._network())
         replace_file(folder / "host.json", json.dumps({"number": number, "image": dataclasses.asdict(image)}))

@@ -130,7 +130,7 @@ def rollback_targets(records: Records, to: int | None = None) -> dict[str, Deplo
 
     Without ``to``, the one before the newest that serves anywhere; a host that a stopped roll left with that one stays
     with it. So a rollback after a half-done roll makes the hosts alike instead of taking all one step back. A rollback
-    that was cut after its switch is finished, instead of going back one more.
+    that was cut after its switch is finished, with ``to`` or without, instead of going back one more.
     """
     serving = {host: next((found for found in deployed if found.current), None) for host, deployed in records.items()}
     known = {host: current for host, current in serving.items() if current is not None}
@@ -156,7 +156,9 @@ def _numbered(host: str, deployed: Sequence[Deployed], current: Deployed, number
         )
     if found.state == "failed":
         raise Refused(f"deployment {number} of {host} has never served", hint="see `provision releases`")
-    return None if found.digest == current.digest else found
+    if found.digest != current.digest:
+        return found
+    return None if current.finished else current
 
 
 def _was_cut(deployed: Sequence[Deployed], current: Deployed) -> bool:
