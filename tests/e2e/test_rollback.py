@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -60,14 +61,19 @@ def test_cut_before_its_switch_it_has_done_nothing(mirror: Placed, cut: Callable
     assert mirror.up().settled == (0, 1)
 
 
-def test_cut_after_its_switch_it_is_not_taken_back(mirror: Placed, cut: Callable[[When], None]) -> None:
+@pytest.mark.parametrize("by_number", [False, True])
+def test_cut_after_its_switch_it_is_not_taken_back(
+    mirror: Placed, cut: Callable[[When], None], by_number: bool
+) -> None:
+    (number,) = re.findall(r"(?m)^previous=(\d+)$", (mirror.record / "meta").read_text())
+
     cut("after")
 
     assert mirror.answer("/version")["version"] == mirror.version - 1
     assert "this deployment of mirror was rolled back" in mirror.up(code=1).log
     assert mirror.answer("/version")["version"] == mirror.version - 1
 
-    again = provision("rollback", mirror.inventory)
+    again = provision("rollback", mirror.inventory, *(["--to", number] if by_number else []))
 
     # It finishes the one that was cut, and does not go back one more.
     assert again.code == 0, str(again)
