@@ -17,7 +17,7 @@ from tests.cuts.points import BEGINNINGS, STEPS, Cut, Scenario, Way, beginning, 
 from tests.cuts.rig import PATIENCE, Rig
 from tests.cuts.state import differences, state
 from tests.cuts.visitor import Visitor
-from tests.e2e.cli import Result, provision
+from tests.e2e.cli import Result, provision, wait_for
 from tests.e2e.held import Running, running, silence
 
 from provision.lab.lab import Lab
@@ -92,6 +92,8 @@ class Bench:
     def _try(self, host: Host, cut: Cut) -> None:
         visitor = Visitor(self._lab, host)
         before = "" if cut.scenario == "first" else OLD[-1]
+        # After a boot the app comes last. Caddy holds requests until then, but a reload of Caddy ends their waiting.
+        wait_for("the old release after the boot", lambda: visitor.ask() == before, PATIENCE)
         with visitor.coming() if before else nullcontext():
             with self._cut(host, cut, cut.steps) as rig:
                 switched = self._switched(host)

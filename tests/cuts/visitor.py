@@ -7,6 +7,7 @@ import json
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
@@ -60,6 +61,7 @@ class Visitor:
             assert answers == sorted(answers), "the old version was served after the new one"
 
     def _visit(self, over: threading.Event, keep: bool) -> None:
+        began = time.monotonic()
         answers: list[str] = []
         self._heard.append(answers)
         connection: http.client.HTTPSConnection | None = None
@@ -72,7 +74,7 @@ class Visitor:
             except (OSError, http.client.HTTPException, ValueError) as error:
                 # A reload of Caddy closes idle connections, and any HTTP client then asks anew (RFC 9112, 9.3.1).
                 if not (kept and isinstance(error, ConnectionError)):
-                    self.lost.append(repr(error))
+                    self.lost.append(f"{error!r} {time.monotonic() - began:.1f} s after the first")
                 failed = True
             # Where the server says "Connection: close", http.client has closed its socket.
             if connection and (failed or not keep or connection.sock is None):
