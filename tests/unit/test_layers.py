@@ -41,7 +41,7 @@ APART = (("report", "lab"), ("lab", "report"))
 HOMES: dict[str, str | tuple[str, ...]] = {
     "click": "cli",
     "rich": "report",
-    "fabric": "transport.ssh",
+    "fabric": "transport.ssh_jump",
     "paramiko": "transport.ssh",
     "jinja2": ("templating", "template_errors", "filters", "scope"),
 }

@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
+from tests.e2e.cli import NOTES
 
 HEAVY = {"paramiko", "fabric", "cryptography", "rich", "jinja2", "yaml", "asyncio"}
 
@@ -42,3 +46,18 @@ def test_a_plain_report_does_without_rich() -> None:
     modules = _modules_after(code + "with open_report(Detail(), out=io.StringIO()): ...")
     assert "provision.report.plain" in modules
     assert "rich" not in modules
+
+
+UNUSED = {"fabric", "invoke", "asyncio", "unittest", "rich", "http", "zoneinfo"}
+"""Libraries, of others and Python's own, that a run to one host in a pipe has no use for."""
+
+
+@pytest.mark.parametrize("command", ["plan", "up"])
+def test_a_run_imports_no_library_that_it_does_not_use(command: str, tmp_path: Path) -> None:
+    """Each start pays for what it imports: invoke alone, which paramiko asks for, was a tenth of it."""
+    inventory = tmp_path / "inventory.yml"
+    host = "{ansible_host: 127.0.0.1, ansible_port: 1}"
+    inventory.write_text(f"all: {{hosts: {{web: {host}}}, vars: {{app_source: {NOTES}}}}}\n")
+    modules = _modules_after(_run(command, str(inventory)))
+    assert {"paramiko", "yaml", "jinja2", "provision.transport.ssh"} <= modules
+    assert not modules & UNUSED

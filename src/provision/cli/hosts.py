@@ -134,6 +134,7 @@ class Connecting:
     def connector(self, report: Report, stopping: threading.Event) -> Callable[[Login], Connection]:
         """What opens connections; ssh.py and the libraries it imports are loaded at the first."""
         from provision.cli.questions import ask_about_key, can_ask
+        from provision.transport.lean import without_invoke
         from provision.transport.ssh_hostkeys import HostKeyPolicy
 
         password = self.with_password().password
@@ -141,8 +142,11 @@ class Connecting:
         ask = None if silent else partial(ask_about_key, report=report, stopping=stopping)
         policy = HostKeyPolicy(ask=ask, accept_new=self.accept_new_host_keys)
 
+        loading = threading.Lock()
+
         def connect(login: Login) -> Connection:
-            from provision.transport import ssh
+            with loading, without_invoke():
+                from provision.transport import ssh
 
             if password is not None and login.become_password is None:
                 login = replace(login, become_password=password)

@@ -1,4 +1,4 @@
-"""SSH to a host. This and its ssh_* parts are the only importers of fabric and paramiko: 0.2 s, so import it late."""
+"""SSH to a host. Only this and its ssh_* parts import fabric and paramiko; lean.py says how this is imported."""
 
 from __future__ import annotations
 
@@ -33,11 +33,17 @@ def connect(login: Login, *, host_keys: HostKeyPolicy, silence: float = SILENCE)
         logger.addHandler(logging.NullHandler())
     settings = resolve(login)
     with contextlib.ExitStack() as closing:
-        gateway = None
+        client = None
         for hop in settings.jumps:
-            gateway = dial(hop, host_keys, gateway, closing)
-        connection = dial(settings, host_keys, gateway, closing)
-        return SshConnection(settings, connection.transport, closing.pop_all(), silence)
+            client = dial(hop, host_keys, client, closing)
+        client = dial(settings, host_keys, client, closing)
+        return SshConnection(settings, _transport_of(client), closing.pop_all(), silence)
+
+
+def _transport_of(client: paramiko.SSHClient) -> paramiko.Transport:
+    transport = client.get_transport()
+    assert transport is not None, "dial() has logged in"
+    return transport
 
 
 class SshConnection:

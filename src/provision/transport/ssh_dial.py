@@ -1,4 +1,4 @@
-"""From resolved settings to a fabric Connection that is logged in, by OpenSSH's rules instead of fabric's defaults."""
+"""From resolved settings to a client that is logged in, by OpenSSH's rules instead of paramiko's defaults."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from functools import partial
 from typing import IO, Any
 
 import paramiko
-from fabric import Config, Connection
 
 from provision.errors import Unreachable
 from provision.transport.ssh_auth import Authentication
@@ -27,54 +26,47 @@ _PAUSES = (0.4, 1.2)
 
 
 def dial(
-    settings: Settings, host_keys: HostKeyPolicy, gateway: Connection | None, closing: contextlib.ExitStack
-) -> Connection:
-    """Connect to one host, through ``gateway`` where there is one, and log in; ``closing`` undoes it.
+    settings: Settings, host_keys: HostKeyPolicy, jump_host: paramiko.SSHClient | None, closing: contextlib.ExitStack
+) -> paramiko.SSHClient:
+    """Connect to one host, through ``jump_host`` where there is one, and log in; ``closing`` undoes it.
 
     sshd drops connections at random when too many come at once (MaxStartups): those are tried again, with jitter.
     """
     for pause in (*_PAUSES, 0.0):
         with contextlib.ExitStack() as attempt:
             errors = attempt.enter_context(tempfile.TemporaryFile()) if settings.proxy_command else None
-            connection = _connection(settings, host_keys, gateway)
-            attempt.callback(connection.client.close)
+            client = paramiko.SSHClient()
+            client.set_missing_host_key_policy(_Verification(settings, host_keys))
+            attempt.callback(client.close)
             try:
-                if not gateway:
-                    connection.connect_kwargs["sock"] = _socket(settings, errors, attempt)
-                connection.open()
+                _connect(client, settings, _socket(settings, jump_host, errors, attempt))
             except ERRORS as error:
-                if _timed_out(connection):
+                if _timed_out(client):
                     raise explained(TimeoutError(), settings) from error
                 if errors and (said := _last_line(errors)):
                     raise Unreachable(f"{settings.where} cannot be reached: ProxyCommand: {said}") from error
-                if pause and not errors and dropped(error) and not _greeted(connection):
+                if pause and not errors and dropped(error) and not _greeted(client):
                     time.sleep(pause * random.uniform(0.5, 1.5))
                     continue
                 raise explained(error, settings) from error
             closing.push(attempt.pop_all())
-            return connection
+            return client
     raise AssertionError("the last attempt returns or raises")
 
 
-def _connection(settings: Settings, host_keys: HostKeyPolicy, gateway: Connection | None) -> Connection:
-    connection = Connection(
+def _connect(client: paramiko.SSHClient, settings: Settings, sock: socket.socket | paramiko.Channel) -> None:
+    client.connect(
         settings.address,
-        user=settings.user,
-        port=settings.port,
-        # Fabric's own files are not ours to read, and ssh_config is resolved already.
-        config=Config(lazy=True, ssh_config=paramiko.SSHConfig()),
-        gateway=gateway,
-        connect_kwargs={
-            "banner_timeout": settings.timeout,
-            "auth_timeout": settings.timeout,
-            "channel_timeout": settings.timeout,
-            "transport_factory": partial(_transport, settings),
-            "auth_strategy": Authentication(settings),
-        },
+        settings.port,
+        settings.user,
+        sock=sock,
+        banner_timeout=settings.timeout,
+        auth_timeout=settings.timeout,
+        channel_timeout=settings.timeout,
+        transport_factory=partial(_transport, settings),
+        # paramiko calls its authenticate(), and nothing else.
+        auth_strategy=Authentication(settings),  # type: ignore[arg-type]
     )
-    # Fabric's default policy accepts every key.
-    connection.client.set_missing_host_key_policy(_Verification(settings, host_keys))
-    return connection
 
 
 class _Verification(paramiko.MissingHostKeyPolicy):
@@ -101,7 +93,13 @@ def _transport(settings: Settings, sock: socket.socket, **options: Any) -> param
     return transport
 
 
-def _socket(settings: Settings, errors: IO[bytes] | None, closing: contextlib.ExitStack) -> socket.socket:
+def _socket(
+    settings: Settings, jump_host: paramiko.SSHClient | None, errors: IO[bytes] | None, closing: contextlib.ExitStack
+) -> socket.socket | paramiko.Channel:
+    if jump_host:
+        from provision.transport.ssh_jump import way_through
+
+        return way_through(jump_host, settings.address, settings.port)
     if settings.proxy_command:
         return _proxy(settings.proxy_command, errors, closing)
     sock = socket.create_connection((settings.address, settings.port), timeout=settings.timeout)
@@ -141,9 +139,9 @@ def _last_line(file: IO[bytes]) -> str:
     return lines[-1] if lines else ""
 
 
-def _timed_out(connection: Connection) -> bool:
+def _timed_out(client: paramiko.SSHClient) -> bool:
     """Did the key exchange run out of time? paramiko raises the EOFError of a closed line then."""
-    transport = connection.client.get_transport()
+    transport = client.get_transport()
     if transport is None:
         return False
     expired: bool = transport.packetizer.handshake_timed_out()
@@ -152,7 +150,7 @@ def _timed_out(connection: Connection) -> bool:
     return expired
 
 
-def _greeted(connection: Connection) -> bool:
+def _greeted(client: paramiko.SSHClient) -> bool:
     """Did the host send its SSH banner, or did the connection never come that far?"""
-    transport = connection.client.get_transport()
+    transport = client.get_transport()
     return transport is None or bool(transport.remote_version)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import getpass
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -160,3 +162,17 @@ def test_passwords_are_not_shown() -> None:
     settings = resolve(Login("web", "web", password="hunter2", become_password="hunter3"))
     assert (settings.password, settings.become_password) == ("hunter2", "hunter3")
     assert "hunter" not in repr(settings)
+
+
+def test_match_exec_finds_invoke_where_paramiko_was_loaded_without(home: Path) -> None:
+    """A start loads paramiko with a stand-in for invoke, which runs the command of ``Match exec``."""
+    config(home, 'Match exec "test %h = web"\n User yes\nMatch exec false\n Port 1\n')
+    code = (
+        "from provision.transport.lean import without_invoke\n"
+        "from provision.transport.protocol import Login\n"
+        "with without_invoke():\n    from provision.transport.ssh_settings import resolve\n"
+        "import sys\nloaded = 'invoke' in sys.modules\n"
+        "settings = resolve(Login('web', 'web'))\nprint(loaded, settings.user, settings.port)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False yes 22\n"
