@@ -96,9 +96,12 @@ class Bench:
         wait_for("the old release after the boot", lambda: visitor.ask() == before, PATIENCE)
         with visitor.coming() if before else nullcontext():
             with self._cut(host, cut, cut.steps) as rig:
-                switched = self._switched(host)
+                expected = {NEW if self._switched(host) else before}
+                if not before:
+                    # Without a link Caddy asks the blue slot, which may run before its gate is passed.
+                    expected.add(NEW)
                 served = visitor.ask()
-                assert served == (NEW if switched else before), f"{served!r} is served"
+                assert served in expected, f"{served!r} is served"
             self._settle(host, cut.scenario)
         assert visitor.ask() == NEW
         visitor.check(before, NEW)

@@ -23,7 +23,8 @@ What becomes of a run that is cut, tried on real hosts at every step and at name
 A cut **held** when all of this was seen:
 
 - From before the cut to the end of the next run the site answered every request over HTTPS: with the old release, from
-  the switch on with the new one, never with an error. (A first deployment serves nothing before its switch.)
+  the switch on with the new one, never with an error. (A first deployment may answer as soon as it runs, before its
+  switch: there is nothing else to serve.)
 - The next `provision up` ended with 0, and the one after it found nothing to do: 0 changes, 1 trip.
 - The host was then as after an undisturbed run: the same files (type, mode, owner, content), packages, units that run
   or start at boot, configuration in Caddy, tables in the database; nothing left in /run or /tmp.
