@@ -64,7 +64,7 @@ check: .venv/ready .venv/test-packages ## Style, types, shell, stale documents
 	shellcheck tests/vagrant/*.sh tests/cuts/*.sh
 	$(BIN)/python -m tests.documents --check
 
-bench: .venv/ready .venv/lab-packages ## Speed beside ssh and a hand-written script
+bench: .venv/ready .venv/lab-packages ## Speed beside ssh, a script, Ansible, Mitogen and pyinfra; writes docs/performance.md
 	$(BIN)/python -m tests.benchmarks
 
 docs: .venv/ready ## Write the generated parts of docs/

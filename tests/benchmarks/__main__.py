@@ -1,120 +1,100 @@
-"""Speed beside what SSH allows: `make bench`. Prints medians and ratios of runs made side by side.
+"""Speed beside what SSH allows and beside other tools: `make bench`; writes docs/performance.md.
 
-    nothing to do   `provision up` on a converged host        beside   `ssh host true`
-    first run       `provision up` on a bare host             beside   by_hand.sh, fed through one ssh
-
-Each pair alternates, so that whatever else the machine does hits both. Times are wall clock in seconds.
+Every tool does the same job: packages, a user, folders, the example app, its virtual environment, two units, Caddy's
+site, a look at its health. The tools take turns within each round, so that whatever else the machine does hits all.
 """
 
 from __future__ import annotations
 
 import argparse
-import io
 import os
-import statistics
-import subprocess
 import sys
-import tarfile
 import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from tests.benchmarks.cases import DELAY, Bench, Case
+from tests.benchmarks.measured import Failed
+from tests.benchmarks.page import Measured, page
+from tests.benchmarks.plot import plot
+from tests.benchmarks.tools import Ansible, ByHand, Provision, Pyinfra, Ssh, Tool
+from tests.documents.markdown import DOCS
+
 from provision.lab.lab import Lab, base_folder
-from provision.lab.provider import Host, Image
 
-HERE = Path(__file__).parent
-NOTES = HERE.parent / "apps" / "notes"
-PROVISION = Path(sys.executable).with_name("provision")
-UV_VERSION = "0.13.9"
-NAME = "notes.bench.internal"
-
-
-def seconds(command: Sequence[str], stdin: bytes = b"") -> float:
-    """Wall clock of one command; a failing one ends the benchmark with what it said."""
-    began = time.perf_counter()
-    done = subprocess.run(command, input=stdin, capture_output=True, check=False)
-    taken = time.perf_counter() - began
-    if done.returncode:
-        sys.exit(f"{' '.join(command)} ended with {done.returncode}\n{done.stdout.decode()}{done.stderr.decode()}")
-    return taken
-
-
-def source() -> bytes:
-    """The app and by_hand.sh as one tar.gz, as `git archive` would make it."""
-    names = subprocess.run(["git", "ls-files"], cwd=NOTES, capture_output=True, text=True, check=True).stdout
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
-        for name in names.splitlines():
-            archive.add(NOTES / name, name)
-        archive.add(HERE / "by_hand.sh", "by_hand.sh")
-    return buffer.getvalue()
-
-
-def by_hand(host: Host) -> float:
-    """The job of a first run, by script."""
-    unpack = "mkdir -p /srv/notes/app && cd /srv/notes/app && tar -xz && "
-    return seconds(host.ssh(f"{unpack} UV_VERSION={UV_VERSION} sh by_hand.sh"), source())
-
-
-def pairs(rounds: int, ours: Callable[[], float], theirs: Callable[[], float]) -> tuple[list[float], list[float]]:
-    """``rounds`` runs of each, in turn."""
-    found: tuple[list[float], list[float]] = ([], [])
-    for _ in range(rounds):
-        found[0].append(ours())
-        found[1].append(theirs())
-    return found
-
-
-def report(case: str, limit: float, ours: list[float], name: str, theirs: list[float]) -> bool:
-    """One line of the table; True where the target is met."""
-    ratio = statistics.median(ours) / statistics.median(theirs)
-    met = ratio <= limit
-    print(
-        f"{case:15} provision {statistics.median(ours):6.2f} s ({min(ours):.2f}-{max(ours):.2f})   "
-        f"{name} {statistics.median(theirs):6.2f} s ({min(theirs):.2f}-{max(theirs):.2f})   "
-        f"ratio {ratio:.2f}   target {limit} {'met' if met else 'MISSED'}"
-    )
-    return met
+FLEET = 50
+"""Hosts of the largest case."""
+SURVEY = "survey"
+"""The case of the host's own processor."""
 
 
 def main() -> int:
-    """Boot hosts, run all cases, print the table; 1 where a target is missed."""
+    """Make the cases that are asked for; 1 where a tool fails."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=15, help="runs with nothing to do")
-    parser.add_argument("--first-runs", type=int, default=3, help="first runs, each on a fresh host")
+    parser.add_argument("--rounds", type=int, default=5, help="runs of each tool and case")
+    parser.add_argument("--only", default="", help="cases whose name has this text; writes no page")
+    parser.add_argument("--tools", default="", help="these tools alone, with commas; writes no page")
     options = parser.parse_args()
-    lab = Lab.up("bench", base_folder(os.environ), count=2, image=Image())
+    lab = Lab("bench", base_folder(os.environ))
+    lab.down()
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            return measure(lab, Path(folder) / "inventory.yml", options.rounds, options.first_runs)
+        with tempfile.TemporaryDirectory(prefix="bench-") as temporary:
+            folder = Path(temporary)
+            tools, scripts = _tools(folder, base_folder(os.environ).parent / "bench", options.tools)
+            bench = Bench(lab, tools, scripts, folder)
+            found = _measure(bench, options.rounds, options.only)
+            survey = bench.survey(options.rounds) if options.only in SURVEY else {}
+            versions = {tool.name: tool.version() for tool in (*tools, *scripts, Ssh())}
+            lab.down()
+    except Failed as error:
+        print(error, file=sys.stderr)
+        return 1
     finally:
         lab.down()
+    measured = Measured(found, survey, versions, options.rounds, FLEET)
+    if options.only or options.tools:
+        print(page(measured))
+    else:
+        (DOCS / "performance.md").write_text(page(measured), "utf-8")
+        (DOCS / "pictures/performance.svg").write_text(plot(found), "utf-8")
+    return 0
 
 
-def measure(lab: Lab, inventory: Path, rounds: int, first_runs: int) -> int:
-    """All cases on the two hosts of the lab: the first is ours, the second the script's."""
-    variables = {"app_source": str(NOTES), "caddy_domain": NAME, "caddy_source": "distro", "caddy_tls": "internal"}
-    up = [str(PROVISION), "up", str(inventory), "--limit", lab.hosts[0].name]
+def _tools(folder: Path, environments: Path, only: str) -> tuple[list[Tool], list[Tool]]:
+    """The tools, each with a folder of its own, and the script."""
+    makers: Mapping[str, Callable[[Path], Tool]] = {
+        "provision": Provision,
+        "ansible": lambda own: Ansible(own, environments, mitogen=False),
+        "ansible+mitogen": lambda own: Ansible(own, environments, mitogen=True),
+        "pyinfra": lambda own: Pyinfra(own, environments),
+        "by_hand": ByHand,
+    }
+    made = {}
+    for name, make in makers.items():
+        if not only or name in only.split(","):
+            (folder / name).mkdir()
+            made[name] = make(folder / name)
+    scripts = [tool for name, tool in made.items() if name == "by_hand"]
+    return [tool for name, tool in made.items() if name != "by_hand"], scripts
 
-    def first_run() -> float:
-        lab.reset(lab.hosts[0])
-        lab.write_inventory(inventory, {**variables, "app_workers": 2})
-        return seconds(up)
 
-    def first_by_hand() -> float:
-        return by_hand(lab.reset(lab.hosts[1]))
-
-    firsts = pairs(first_runs, first_run, first_by_hand)
-    seconds(up)
-    nothing = pairs(rounds, lambda: seconds(up), lambda: seconds(lab.hosts[0].ssh("true")))
-    versions = subprocess.run([str(PROVISION), "version"], capture_output=True, text=True, check=True).stdout
-    print(versions.strip())
-    met = [
-        report("nothing to do", 3.0, nothing[0], "ssh host true", nothing[1]),
-        report("first run", 1.3, firsts[0], "by_hand.sh   ", firsts[1]),
-    ]
-    return 0 if all(met) else 1
+def _measure(bench: Bench, rounds: int, only: str) -> list[Case]:
+    # First, since the others begin with what it leaves.
+    first = bench.first_run(rounds if only in "first run" else 1)
+    cases: Mapping[str, Callable[[], Case]] = {
+        "nothing to do, 1 host, 0 ms": lambda: bench.nothing_to_do(rounds, 1),
+        "nothing to do, 1 host, 80 ms": lambda: bench.nothing_to_do(rounds, 1, delay=DELAY),
+        "one changed template, 1 host, 0 ms": lambda: bench.one_template(rounds, delay=0),
+        "one changed template, 1 host, 80 ms": lambda: bench.one_template(rounds, delay=DELAY),
+        "nothing to do, 10 hosts, 0 ms": lambda: bench.nothing_to_do(rounds, 10),
+        f"nothing to do, {FLEET} hosts, 0 ms": lambda: bench.nothing_to_do(rounds, FLEET),
+    }
+    found = [first]
+    for name, make in cases.items():
+        if only in name:
+            print(f"{name}:")
+            found.append(make())
+    return found
 
 
 if __name__ == "__main__":

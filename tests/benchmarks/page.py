@@ -1,0 +1,107 @@
+"""docs/performance.md: what was measured, when, with which versions, and how to measure it again."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from tests.benchmarks.cases import Case
+from tests.benchmarks.measured import median
+from tests.benchmarks.targets import Target, targets
+from tests.documents.markdown import ROOT
+
+HEAD = """\
+# Performance
+
+`make bench` measures `provision` beside Ansible (pipelining on, 50 forks), Ansible with Mitogen, pyinfra, a script by
+hand and OpenSSH's own client. All do the same job on hosts of their own: packages, a user, folders, the example app
+with its virtual environment, two units, Caddy's site, a template, and a look at its health. Playbook, deploy and script
+are in tests/benchmarks/. The tools take turns within each round; the numbers are medians.
+
+![Wall clock of each tool](pictures/performance.svg)
+"""
+
+NOTES = """\
+- *first run*: on a bare host. `provision` also checks the app before it serves, keeps the release for a rollback, and
+  reads the host again as proof; the others stop when the app answers.
+- Mitogen needs Python and python3-apt on the host: they were put there before, and are not in its time.
+- *80 ms*: behind a proxy that delays every byte by 40 ms each way. Connecting itself is not delayed.
+- Ansible keeps its SSH connections open between runs (ControlPersist), as it does by default; its first run is not
+  among the rounds. The others log in anew each time.
+- CPU and memory are the controller's: the command and all that it started. Memory is the most at a time (PSS).
+"""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """All that one run of the benchmarks has found."""
+
+    cases: Sequence[Case]
+    survey: Mapping[int, float]
+    """Number of resources -> seconds of the host's processor."""
+    versions: Mapping[str, str]
+    rounds: int
+    fleet: int
+    """Hosts of the largest case."""
+
+
+def page(measured: Measured) -> str:
+    """The page; its picture is made by plot.py."""
+    promised = _targets(targets(measured.cases, measured.survey, measured.fleet))
+    tables = (*_tables(measured.cases), *_survey(measured.survey))
+    return "\n".join([HEAD, *_made(measured.versions, measured.rounds), *promised, *tables, NOTES])
+
+
+def _made(versions: Mapping[str, str], rounds: int) -> Iterator[str]:
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    today = datetime.datetime.now(datetime.UTC).date()
+    yield (
+        f"Measured {today} at commit {commit.stdout.strip()}: {rounds} rounds, {os.cpu_count()} cores, "
+        f"Linux {platform.release()}, Python {platform.python_version()}; test hosts are containers of the same "
+        "machine, Debian 12. Again: `make bench`.\n"
+    )
+    yield from (f"- {name}: {version}" for name, version in versions.items())
+    yield ""
+
+
+def _targets(found: Iterable[Target]) -> Iterator[str]:
+    yield "## What is promised\n"
+    yield "| | found | promised | |"
+    yield "|---|---|---|---|"
+    for target in found:
+        bound = "at least" if target.least else "at most"
+        word = "met" if target.met else "**missed**"
+        yield f"| {target.what} | {target.found:.3g} {target.unit} | {bound} {target.limit:g} {target.unit} | {word} |"
+    yield ""
+
+
+def _survey(found: Mapping[int, float]) -> Iterator[str]:
+    if not found:
+        return
+    yield "## What reading a host costs it\n"
+    yield "Of ten resources six are files with a content, two folders, one a package, one a service.\n"
+    yield "| resources | CPU of the host |"
+    yield "|---|---|"
+    yield from (f"| {count} | {seconds * 1000:.0f} ms |" for count, seconds in found.items())
+    yield ""
+
+
+def _tables(cases: Sequence[Case]) -> Iterator[str]:
+    for case in cases:
+        yield f"## {case.name[0].upper()}{case.name[1:]}\n"
+        yield "| | seconds | (from - to) | beside provision | CPU seconds | MiB |"
+        yield "|---|---|---|---|---|---|"
+        ours = median(case.costs["provision"]).wall if "provision" in case.costs else 0.0
+        for name, costs in case.costs.items():
+            middle = median(costs)
+            walls = [cost.wall for cost in costs]
+            ratio = f"{middle.wall / ours:.1f} x" if ours and name != "provision" else ""
+            spread = f"{min(walls):.2f} - {max(walls):.2f}"
+            yield f"| {name} | {middle.wall:.2f} | {spread} | {ratio} | {middle.cpu:.2f} | {middle.memory:.0f} |"
+        yield ""
