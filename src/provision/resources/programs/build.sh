@@ -183,13 +183,25 @@ except ImportError:
 FastAPIConfig.resolve(entrypoint="main:app")' 2>/dev/null
 }
 
+packages() { # VENV
+	(cd "$1" && ls -d lib/python*/site-packages/*.dist-info)
+}
+
+# To try it takes a second: an update with the packages of the build that serves works as that does.
+cli_worked() {
+	[ -n "$last" ] && [ -e "$last/cli-works" ] && [ "$(packages "$last/.venv")" = "$(packages "$venv")" ]
+}
+
 # What `fastapi run` needs: the command exists in every venv, the package that makes it work only with an extra.
 ensure_cli() {
-	if ! python -c 'import fastapi_cli' 2>/dev/null; then
-		say "note: fastapi-cli is not among the dependencies of $NAME; adding it (better: depend on fastapi[standard])"
-		add fastapi-cli || return 1
+	if ! cli_worked; then
+		if ! python -c 'import fastapi_cli' 2>/dev/null; then
+			say "note: fastapi-cli is not among the dependencies of $NAME; adding it (better: depend on fastapi[standard])"
+			add fastapi-cli || return 1
+		fi
+		cli_works || return 1
 	fi
-	cli_works
+	: >"$build/cli-works"
 }
 
 knows_entrypoint() { # fastapi-cli >= 0.0.11

@@ -87,12 +87,18 @@ restore_link() {
 	done
 }
 
-# The link decides. Without one Caddy asks blue, so a running blue is treated as the slot that serves.
+# On record, and not as deployed.
+on_trial() { # SLOT
+	[ -e "$(record_of "$1")/meta" ] && [ ! -e "$(record_of "$1")/deployed" ]
+}
+
+# The link decides. Without one Caddy asks blue, so a running blue is treated as the slot that serves; unless all that it
+# has ever been is the trial of a first deployment that was cut.
 find_slots() {
 	linked=$(active_slot)
 	restore_link
 	active=$linked
-	if [ -z "$active" ] && running blue; then active=blue; fi
+	if [ -z "$active" ] && running blue && ! on_trial blue; then active=blue; fi
 	if [ -n "$active" ]; then slot=$(other_slot "$active"); else slot=blue; fi
 	PREVIOUS=''
 	if [ -n "$linked" ]; then PREVIOUS=$(cat "$home/slots/$active/$active" 2>/dev/null || :); fi
