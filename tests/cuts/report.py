@@ -105,9 +105,7 @@ def _exceptions() -> Iterator[str]:
     yield "| path | why |\n|---|---|"
     for path, why in NAMES_ONLY.items():
         yield f"| `{path.replace('|', '&#124;')}` | {why} |"
-    yield (
-        "\nDeployments are numbered as they begin, so a run that was cut may have taken a number: they are compared by "
-        "their order, and so are the numbers in their records. Elsewhere than in /etc, /srv, /opt, /usr/local, /root "
-        "and the app's and provision's folders in /var/lib, files are the packages', and their size is compared."
-    )
+    yield "\nDeployments are numbered as they begin, so a run that was cut may have taken a number: they are compared"
+    yield "by their order, and so are the numbers in their records. Elsewhere than in /etc, /srv, /opt, /usr/local,"
+    yield "/root and the app's and provision's folders in /var/lib, files are the packages'; their size is compared."
     yield ""
