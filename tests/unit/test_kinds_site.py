@@ -28,12 +28,13 @@ def test_urls_are_those_of_clients(options: dict[str, Any], urls: list[str]) -> 
     assert Site(name=NAMES, **options).urls({}) == urls
 
 
-def test_a_missing_certificate_is_named() -> None:
-    site = Site(name=NAMES)
+@pytest.mark.parametrize(("app_port", "what"), [(8000, "the app"), (0, "Caddy")])
+def test_a_missing_certificate_is_named(app_port: int, what: str) -> None:
+    site = Site(name=NAMES, app_port=app_port)
     (read,) = site.reads()
     found = {"a.example.com": "yes", "b.example.com": "no 192.0.2.7", "own": "10.0.0.5"}
     assert site.notices({read: found}) == [
-        "the app is up; no certificate yet: b.example.com resolves to 192.0.2.7, this host is 10.0.0.5; "
+        f"{what} is up; no certificate yet: b.example.com resolves to 192.0.2.7, this host is 10.0.0.5; "
         "Caddy retries by itself"
     ]
 

@@ -117,8 +117,9 @@ class Site:
     def notices(self, readings: Mapping[Read, Reading]) -> list[str]:
         """A sentence for each name that has no certificate yet."""
         found = readings.get(self._read, {}) if self._certified else {}
+        up = "the app" if self.app_port else "Caddy"
         return [
-            _missing(name, found[name].removeprefix("no").split(), found.get("own", "").split())
+            _missing(up, name, found[name].removeprefix("no").split(), found.get("own", "").split())
             for name in self._certified
             if found.get(name, "yes") != "yes"
         ]
@@ -145,7 +146,7 @@ def _check_proxy(proxy: str) -> None:
         raise ValueError(f"trusted_proxies {proxy!r} is written {str(network)!r}")
 
 
-def _missing(name: str, resolved: list[str], own: list[str]) -> str:
+def _missing(up: str, name: str, resolved: list[str], own: list[str]) -> str:
     there = f"{name} resolves to {', '.join(resolved)}" if resolved else f"{name} does not resolve"
     here = f", this host is {', '.join(own)}" if own else ""
-    return f"the app is up; no certificate yet: {there}{here}; Caddy retries by itself"
+    return f"{up} is up; no certificate yet: {there}{here}; Caddy retries by itself"
