@@ -141,6 +141,17 @@ def test_a_host_that_is_gone_is_not_asked(balanced: Balanced) -> None:
     assert visitors.lost == []
 
 
+def test_a_host_whose_caddy_reloads_loses_nothing(balanced: Balanced) -> None:
+    """Idle connections from the balancer are closed then, and a request with a body is sent once."""
+    visitors = balanced.visitors()
+
+    with visitors.coming(at_least=300):
+        for _ in range(20):
+            balanced.views[1].check_output("systemctl reload caddy")
+
+    assert visitors.lost == []
+
+
 def test_a_host_that_balances_no_more_forgets_it(balanced: Balanced) -> None:
     site = balanced.lab.root(balanced.front) / "etc/caddy/sites/balancer.caddy"
     text = balanced.inventory.read_text()

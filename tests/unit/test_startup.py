@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.e2e.cli import NOTES
 
 HEAVY = {"paramiko", "fabric", "cryptography", "rich", "jinja2", "yaml", "asyncio"}
 
@@ -55,9 +54,11 @@ UNUSED = {"fabric", "invoke", "asyncio", "unittest", "rich", "http", "zoneinfo"}
 @pytest.mark.parametrize("command", ["plan", "up"])
 def test_a_run_imports_no_library_that_it_does_not_use(command: str, tmp_path: Path) -> None:
     """Each start pays for what it imports: invoke alone, which paramiko asks for, was a tenth of it."""
+    (tmp_path / "main.py").write_text("from fastapi import FastAPI\n\napp = FastAPI()\n")
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "web"\nversion = "1"\ndependencies = ["fastapi"]\n')
     inventory = tmp_path / "inventory.yml"
     host = "{ansible_host: 127.0.0.1, ansible_port: 1}"
-    inventory.write_text(f"all: {{hosts: {{web: {host}}}, vars: {{app_source: {NOTES}}}}}\n")
+    inventory.write_text(f"all: {{hosts: {{web: {host}}}, vars: {{app_source: .}}}}\n")
     modules = _modules_after(_run(command, str(inventory)))
     assert {"paramiko", "yaml", "jinja2", "provision.transport.ssh"} <= modules
     assert not modules & UNUSED
