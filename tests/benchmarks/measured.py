@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-SAMPLING = 0.05
-"""Seconds between two looks at the memory; a run that is shorter shows none."""
+SAMPLING = 0.2
+"""Seconds between two looks at the memory, which hold up what is looked at; a run that is shorter shows none."""
 
 
 class Failed(Exception):

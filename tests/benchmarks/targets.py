@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -26,7 +27,11 @@ class Target:
 
 
 def targets(cases: Sequence[Case], survey: Mapping[int, float], fleet: int) -> Iterator[Target]:
-    """Those whose cases were made."""
+    """Those whose cases and tools were measured."""
+    return (target for target in _all(cases, survey, fleet) if not math.isnan(target.found))
+
+
+def _all(cases: Sequence[Case], survey: Mapping[int, float], fleet: int) -> Iterator[Target]:
     medians = {case.name: {tool: median(costs) for tool, costs in case.costs.items() if costs} for case in cases}
     near, far = medians.get("nothing to do, 1 host, 0 ms"), medians.get("nothing to do, 1 host, 80 ms")
     for name, found, bare, ansible, pyinfra in (("0 ms", near, 2.5, 20, 5), ("80 ms", far, 1.5, 20, 9)):
