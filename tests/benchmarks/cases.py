@@ -134,7 +134,8 @@ class Bench:
 @contextmanager
 def _delayed(hosts: Sequence[Host], delay: float, folder: Path) -> Iterator[list[Host]]:
     """The same hosts behind a long line."""
-    words = [sys.executable, "-m", "tests.benchmarks.proxy", str(delay), *(host.address for host in hosts)]
+    places = [f"{host.address}:{host.port}" for host in hosts]
+    words = [sys.executable, "-m", "tests.benchmarks.proxy", str(delay), *places]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as proxy:
         assert proxy.stdin
         assert proxy.stdout

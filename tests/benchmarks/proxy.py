@@ -1,7 +1,7 @@
-"""A TCP proxy that delays every byte, as a long line does: `python -m tests.benchmarks.proxy SECONDS ADDRESS...`.
+"""A TCP proxy that delays every byte, as a long line does: `python -m tests.benchmarks.proxy SECONDS ADDRESS:PORT...`.
 
 Linux's own delay (tc netem) is missing in some kernels. Connecting is not delayed, for whichever tool. Prints the ports
-of 127.0.0.1 that lead to the addresses, one a line, and ends when its standard input does.
+of 127.0.0.1 that lead to these places, one a line, and ends when its standard input does.
 """
 
 from __future__ import annotations
@@ -37,8 +37,9 @@ async def _pump(delay: float, reader: asyncio.StreamReader, writer: asyncio.Stre
                 break
 
 
-async def _serve(delay: float, address: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    there = await asyncio.open_connection(address, 22)
+async def _serve(delay: float, place: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    address, _, port = place.rpartition(":")
+    there = await asyncio.open_connection(address, int(port))
     try:
         await asyncio.gather(_pump(delay, reader, there[1]), _pump(delay, there[0], writer))
     except* OSError:
@@ -48,10 +49,10 @@ async def _serve(delay: float, address: str, reader: asyncio.StreamReader, write
             end.close()
 
 
-async def main(delay: float, addresses: list[str]) -> None:
+async def main(delay: float, places: list[str]) -> None:
     """Serve until standard input ends."""
-    for address in addresses:
-        server = await asyncio.start_server(partial(_serve, delay, address), "127.0.0.1", 0)
+    for place in places:
+        server = await asyncio.start_server(partial(_serve, delay, place), "127.0.0.1", 0)
         print(server.sockets[0].getsockname()[1], flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
 
