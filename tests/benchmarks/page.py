@@ -5,14 +5,13 @@ from __future__ import annotations
 import datetime
 import os
 import platform
-import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tests.benchmarks.cases import Case
 from tests.benchmarks.measured import median
 from tests.benchmarks.targets import Target, targets
-from tests.documents.markdown import ROOT
+from tests.documents.markdown import commit
 
 HEAD = """\
 # Performance
@@ -57,12 +56,9 @@ def page(measured: Measured) -> str:
 
 
 def _made(versions: Mapping[str, str], rounds: int) -> Iterator[str]:
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
     today = datetime.datetime.now(datetime.UTC).date()
     yield (
-        f"Measured {today} at commit {commit.stdout.strip()}: {rounds} rounds, {os.cpu_count()} cores, "
+        f"Measured {today} at commit {commit()}: {rounds} rounds, {os.cpu_count()} cores, "
         f"Linux {platform.release()}, Python {platform.python_version()}; test hosts are containers of the same "
         "machine, Debian 12. Again: `make bench`.\n"
     )

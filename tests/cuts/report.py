@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import datetime
 import os
-import subprocess
 from collections.abc import Iterator, Sequence
 
 from tests.cuts.bench import Outcome
 from tests.cuts.points import WAYS, Scenario, points
 from tests.cuts.state import MAY_DIFFER, NAMES_ONLY
-from tests.documents.markdown import ROOT
+from tests.documents.markdown import commit
 
 from provision import __version__
 
@@ -56,13 +55,10 @@ def page(outcomes: Sequence[Outcome], minutes: float, hosts: int) -> str:
 
 
 def _made(outcomes: Sequence[Outcome], minutes: float, hosts: int) -> Iterator[str]:
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
     held = sum(not outcome.fault for outcome in outcomes)
     today = datetime.datetime.now(datetime.UTC).date()
     yield (
-        f"**{held} of {len(outcomes)} cuts held**, {today}, provision {__version__} ({commit.stdout.strip()}), "
+        f"**{held} of {len(outcomes)} cuts held**, {today}, provision {__version__} ({commit()}), "
         f"Debian 12, {hosts} hosts at a time on {os.cpu_count()} cores, {minutes:.0f} minutes."
     )
     yield ""

@@ -30,7 +30,7 @@ FOUND = "first: the gate looks: shell"
 
 CHOSEN = {
     **{str(cut): cut for cut in cuts("update")},
-    **{str(cut): cut for cut in cuts("first") if str(cut) == FOUND},
+    FOUND: next(cut for cut in cuts("first") if str(cut) == FOUND),
     **sample(cuts("first"), SAMPLE),
     **sample(cuts("restart"), SAMPLE),
 }

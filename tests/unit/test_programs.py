@@ -79,6 +79,29 @@ def test_the_link_names_the_active_slot(run: Callable[..., str], tmp_path: Path,
     assert run("active_slot") == slot
 
 
+@pytest.mark.parametrize(
+    ("there", "works"),
+    [
+        ("last/cli-works last/PY/fastapi-1.dist-info new/PY/fastapi-1.dist-info", True),
+        ("last/cli-works last/PY/fastapi-1.dist-info new/PY/fastapi-2.dist-info", False),
+        ("last/cli-works last/PY/fastapi-1.dist-info new/PY/fastapi-1.dist-info new/PY/typer-1.dist-info", False),
+        ("last/PY/fastapi-1.dist-info new/PY/fastapi-1.dist-info", False),
+    ],
+)
+def test_a_cli_is_tried_again_with_other_packages(tmp_path: Path, there: str, works: bool) -> None:
+    settings = ["RELEASE", "UV", "PYTHON", "DEPENDENCIES", "ENTRYPOINT", "UV_OPTIONS", "CA_BUNDLE", "INDEX_URL"]
+    settings += ["RUN_COMMAND", "WORK", "FOLDER"]
+    builds = tmp_path / "builds"
+    for path in [*there.split(), "new/.complete"]:
+        (builds / path.replace("PY", ".venv/lib/python3.11/site-packages")).mkdir(parents=True)
+    # Nothing is made, since it is complete: what is left are the functions.
+    build = program("build.sh", BUILD="new", FILES=str(tmp_path), **dict.fromkeys(settings, "x"))
+    script = f"set -eu\nhome={tmp_path}\n{build}\nlast={builds}/last\nif cli_worked; then echo yes; fi\n"
+    script += "last=''\nif cli_worked; then echo no; fi\n"
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == ("yes\n" if works else "")
+
+
 def test_only_what_we_marked_is_ours(run: Callable[..., str], tmp_path: Path) -> None:
     assert run("rmdir $settings; owner") == "free\n"
     assert run("owner") == f"the folder {tmp_path / 'etc'}\n"

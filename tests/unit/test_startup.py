@@ -53,7 +53,7 @@ UNUSED = {"fabric", "invoke", "asyncio", "unittest", "rich", "http", "zoneinfo"}
 
 @pytest.mark.parametrize("command", ["plan", "up"])
 def test_a_run_imports_no_library_that_it_does_not_use(command: str, tmp_path: Path) -> None:
-    """Each start pays for what it imports: invoke alone, which paramiko asks for, was a tenth of it."""
+    """Each start pays for what it imports: invoke alone, which paramiko asks for, was a seventh of it."""
     (tmp_path / "main.py").write_text("from fastapi import FastAPI\n\napp = FastAPI()\n")
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "web"\nversion = "1"\ndependencies = ["fastapi"]\n')
     inventory = tmp_path / "inventory.yml"

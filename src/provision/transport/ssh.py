@@ -33,17 +33,11 @@ def connect(login: Login, *, host_keys: HostKeyPolicy, silence: float = SILENCE)
         logger.addHandler(logging.NullHandler())
     settings = resolve(login)
     with contextlib.ExitStack() as closing:
-        client = None
+        transport = None
         for hop in settings.jumps:
-            client = dial(hop, host_keys, client, closing)
-        client = dial(settings, host_keys, client, closing)
-        return SshConnection(settings, _transport_of(client), closing.pop_all(), silence)
-
-
-def _transport_of(client: paramiko.SSHClient) -> paramiko.Transport:
-    transport = client.get_transport()
-    assert transport is not None, "dial() has logged in"
-    return transport
+            transport = dial(hop, host_keys, transport, closing)
+        transport = dial(settings, host_keys, transport, closing)
+        return SshConnection(settings, transport, closing.pop_all(), silence)
 
 
 class SshConnection:

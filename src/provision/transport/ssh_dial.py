@@ -26,8 +26,8 @@ _PAUSES = (0.4, 1.2)
 
 
 def dial(
-    settings: Settings, host_keys: HostKeyPolicy, jump_host: paramiko.SSHClient | None, closing: contextlib.ExitStack
-) -> paramiko.SSHClient:
+    settings: Settings, host_keys: HostKeyPolicy, jump_host: paramiko.Transport | None, closing: contextlib.ExitStack
+) -> paramiko.Transport:
     """Connect to one host, through ``jump_host`` where there is one, and log in; ``closing`` undoes it.
 
     sshd drops connections at random when too many come at once (MaxStartups): those are tried again, with jitter.
@@ -50,7 +50,9 @@ def dial(
                     continue
                 raise explained(error, settings) from error
             closing.push(attempt.pop_all())
-            return client
+            transport = client.get_transport()
+            assert transport is not None, "connect() has logged in"
+            return transport
     raise AssertionError("the last attempt returns or raises")
 
 
@@ -94,7 +96,7 @@ def _transport(settings: Settings, sock: socket.socket, **options: Any) -> param
 
 
 def _socket(
-    settings: Settings, jump_host: paramiko.SSHClient | None, errors: IO[bytes] | None, closing: contextlib.ExitStack
+    settings: Settings, jump_host: paramiko.Transport | None, errors: IO[bytes] | None, closing: contextlib.ExitStack
 ) -> socket.socket | paramiko.Channel:
     if jump_host:
         from provision.transport.ssh_jump import way_through

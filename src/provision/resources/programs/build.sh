@@ -187,7 +187,7 @@ packages() { # VENV
 	(cd "$1" && ls -d lib/python*/site-packages/*.dist-info)
 }
 
-# To try it takes a second: an update with the packages of the build that serves works as that does.
+# To try it takes 0.4 of a build's 1.4 s: an update with the packages of the build that serves works as that does.
 cli_worked() {
 	[ -n "$last" ] && [ -e "$last/cli-works" ] && [ "$(packages "$last/.venv")" = "$(packages "$venv")" ]
 }
