@@ -1,5 +1,5 @@
 # Debian 12 or later, as root: test hosts are containers of this machine. Every target installs what it needs.
-.PHONY: help demo test test-cuts test-vagrant check bench docs clean picture tutorial
+.PHONY: help demo test test-cuts test-vm test-vagrant check bench docs clean picture tutorial
 
 PYTHON ?= python3
 # The lab of `make demo`: two demos at a time need two names.
@@ -9,7 +9,12 @@ BIN := .venv/bin
 unexport PYTHONDONTWRITEBYTECODE
 SH_FILES := $(shell find src -name '*.sh')
 LAB_PACKAGES := mmdebstrap systemd-container iproute2 iptables openssh-client curl
-TEST_PACKAGES := $(LAB_PACKAGES) openssh-server shellcheck dash bash git procps tmux
+TEST_PACKAGES := $(LAB_PACKAGES) openssh-server shellcheck dash bash git procps tmux gnupg
+VM_PACKAGES := $(LAB_PACKAGES) qemu-system-x86 qemu-utils e2fsprogs git
+# What `make test-vm` runs; a file of tests/vm for less.
+VM_TESTS ?= tests/vm
+# What `make test-vagrant` goes through.
+VAGRANT_TESTS ?= vagrantfile lab
 VAGRANT_PACKAGES := vagrant vagrant-libvirt libvirt-daemon-system libvirt-daemon-driver-qemu libvirt-clients \
 	qemu-system-x86 qemu-utils dnsmasq-base mmdebstrap e2fsprogs iptables curl procps
 
@@ -48,8 +53,11 @@ test: .venv/ready .venv/test-packages ## All tests, those on real hosts too
 	# Three at a time, each with test hosts of its own; a file's tests share a host, so they stay together.
 	$(BIN)/pytest -n 3 --dist loadfile
 
-test-vagrant: .venv/ready .venv/vagrant-packages ## The Vagrantfile and its inventory, on an emulated VM; takes minutes
-	tests/vagrant/run.sh
+test-vm: .venv/ready .venv/vm-packages ## What only VMs show: reboots, pulled plugs, limits, clocks; takes long
+	$(BIN)/pytest -p no:xdist --durations=0 --durations-min=1 $(VM_TESTS)
+
+test-vagrant: .venv/ready .venv/vagrant-packages ## The Vagrantfile, its inventory and labs of Vagrant's VMs, emulated; takes minutes
+	tests/vagrant/run.sh $(VAGRANT_TESTS)
 
 test-cuts: .venv/ready .venv/lab-packages ## Cut runs at every step and in the switch; takes long; writes docs/cuts.md
 	$(BIN)/python -m tests.cuts
@@ -90,6 +98,10 @@ tutorial: .venv/lab-packages ## Follow docs/tutorial.md on a test host, and writ
 
 .venv/test-packages: .venv/ready
 	$(call apt,$(TEST_PACKAGES))
+	@touch $@
+
+.venv/vm-packages: .venv/ready
+	$(call apt,$(VM_PACKAGES))
 	@touch $@
 
 .venv/vagrant-packages: .venv/ready

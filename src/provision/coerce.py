@@ -24,6 +24,18 @@ def wrong(what: str, wanted: str, node: Node, hint: str = "") -> ConfigError:
     return ConfigError(f"{what} must be {wanted}, not {shown}", position=node.position, hint=hint)
 
 
+def refuse_unsendable(node: Node, what: str) -> None:
+    """Refuse text that no script, path or argument can hold."""
+    if not isinstance(node.value, str):
+        return
+    if "\0" in node.value:
+        hint = "a file with such bytes can be copied with src" if what.startswith("content ") else ""
+        raise ConfigError(f"{what} holds a NUL character", position=node.position, hint=hint)
+    if found := re.search("[\ud800-\udfff]", node.value):
+        hint = "write the character itself, or \\U with eight digits: \\u with four cannot give all of them"
+        raise ConfigError(f"{what} holds {found[0]!r}, which is no character", position=node.position, hint=hint)
+
+
 def text(node: Node, what: str) -> str:
     """Any scalar, as it stands in the source: ``3.10`` is ``3.10``."""
     if node.value is None or isinstance(node.value, dict | list):

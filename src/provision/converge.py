@@ -2,48 +2,24 @@
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from provision import diffs, plan, script
-from provision.errors import ConnectionLost, HostError, Interrupted, NotConverged, ProvisionError, Refused, StepFailed
-from provision.events import (
-    Emit,
-    HandlerVerdict,
-    Notice,
-    Phase,
-    TaskFinished,
-    TaskOutput,
-    TaskStarted,
-    TaskVerdict,
-)
-from provision.plan import STAMP_READ, Item, Plan
-from provision.resources.base import Content, Facts, Read, Reading, Resource, Shared, Step
+from provision import diffs, plan, sayings, script, vitals
+from provision.answers import Observed, SurveyParser
+from provision.application import Application, LogIn, no_login
+from provision.errors import ConnectionLost, NotConverged, ProvisionError, Refused, Unreachable
+from provision.events import Confidential, Emit, HandlerVerdict, Notice, Phase, TaskVerdict
+from provision.plan import STAMP_READ, Plan
+from provision.resources.base import Content, Facts, Read, Resource, Shared, Step
 from provision.resources.task import Playbook, Task
-from provision.script import Observed
 from provision.transport.frames import Frame
+from provision.transport.session import SILENCE, Bounds
 
 ROUNDS = 3
 """Surveys after a change; more than one is a bug in a role, more than three do not end."""
-
-LOG_LINES = 40
-"""Lines of a failing step's output kept for its error."""
-
-_ADVICE = (
-    (
-        r"No space left on device|enough free space|Disk quota exceeded",
-        "a file system of this host is full: see `df -h; df -i` there, make room and run again",
-    ),
-    (
-        r"Temporary failure (resolving|in name resolution)|Could not resolve|Name or service not known",
-        "this host cannot resolve that name: see its /etc/resolv.conf, then run again",
-    ),
-    (r"apt-get update failed", "mend the sources below /etc/apt, or this host's way to them, and run again"),
-)
-"""What a step's log says where its surroundings are to blame -> what to do."""
 
 
 class Trips(Protocol):
@@ -51,7 +27,9 @@ class Trips(Protocol):
 
     trips: int
 
-    def trip(self, files: Mapping[str, bytes], on_frame: Callable[[Frame], None]) -> None:
+    def trip(
+        self, files: Mapping[str, bytes], on_frame: Callable[[Frame], None], *, bounds: Bounds | None = None
+    ) -> None:
         """Run one script on the host."""
         ...
 
@@ -92,14 +70,17 @@ class Host:
         selected: Callable[[Task], bool],
         diff: bool = False,
         audit: Mapping[str, object] | None = None,
+        silence: float | None = None,
+        new_login: LogIn = no_login,
     ) -> None:
         self.name = name
         self.tally = Tally()
         self.playbook: Playbook | None = None
         self.observed = Observed()
         self._play, self._session, self._emit = play, session, emit
-        self._selected, self._diff, self._audit = selected, diff, dict(audit or {})
-        self._applied: _Application | None = None
+        self._selected, self._diff, self._audit, self._silence = selected, diff, dict(audit or {}), silence
+        self._new_login = new_login
+        self._applied: Application | None = None
 
     @property
     def running(self) -> Step | None:
@@ -109,13 +90,19 @@ class Host:
     def survey(self) -> None:
         """One trip for facts and all reads; a second one only if a task's identity uses a fact."""
         self._emit(Phase(self.name, "survey"))
+        began = time.time()
         self._observe()
+        # Now and not at the end: the run may fail of it.
+        for text in vitals.notices(self.observed.vitals, began, time.time()):
+            self._emit(Notice(self.name, text))
 
     def _observe(self) -> None:
         reads = self._play.reads() | {STAMP_READ}
         self.observed = self._read(reads)
         _refuse_unmanageable(self.observed.facts)
         self.playbook = self._play.resolve(self.observed.facts)
+        if values := [text for resource in self._resources() for text in sayings.confidential(resource)]:
+            self._emit(Confidential(self.name, tuple(values), certain=True))
         wanted = {read for resource in self._resources() for read in resource.reads()}
         if missing := self._worth_reading(wanted) - set(self.observed.readings):
             self.observed.readings |= self._read(missing).readings
@@ -126,8 +113,9 @@ class Host:
 
     def _read(self, reads: set[Read]) -> Observed:
         reads = self._worth_reading(reads)
-        parser = script.SurveyParser(reads)
-        self._session.trip(script.survey(reads, contents=self._diff), parser)
+        parser = SurveyParser(reads)
+        bounds = Bounds(self._silence or SILENCE + script.patience(reads))
+        self._session.trip(script.survey(reads, contents=self._diff), parser, bounds=bounds)
         return parser.observed()
 
     def plan(self, stage: Callable[[Task], bool] = lambda task: True) -> Plan:
@@ -152,28 +140,31 @@ class Host:
     def sharing(self) -> list[tuple[Task, Shared]]:
         """The tasks that have work in common with other hosts, with that work as things stand on this host."""
         tasks = self.playbook.tasks if self.playbook else ()
-        found = [(task, shared_work(task, self.observed.readings, self.observed.facts)) for task in tasks]
+        found = [(task, sayings.shared_work(task, self.observed.readings, self.observed.facts)) for task in tasks]
         return [(task, shared) for task, shared in found if shared]
 
     def notices(self) -> list[str]:
         """What the resources of this host have to say that is no failure."""
         tasks = self.playbook.tasks if self.playbook else ()
         shown = [task.resource for task in tasks if task.resource is not None and task.when and not task.no_log]
-        return [text for resource in shown for text in _say(resource, "notices", self.observed.readings)]
+        return [text for resource in shown for text in sayings.say(resource, "notices", self.observed.readings)]
 
     def urls(self) -> list[str]:
         """Where the host now answers."""
-        return [url for resource in self._resources() for url in _say(resource, "urls", self.observed.readings)]
+        return [url for resource in self._resources() for url in sayings.say(resource, "urls", self.observed.readings)]
 
     def _resources(self) -> list[Resource]:
         tasks = self.playbook.tasks if self.playbook else ()
         return [task.resource for task in tasks if task.resource is not None and task.when]
 
     def apply(self, planned: Plan) -> None:
-        """One trip: the steps in order, up to the first that fails."""
+        """One trip: the steps in order, up to the first that fails. New logins that steps wait for are no trips."""
         self._emit(Phase(self.name, "apply"))
-        self._applied = applied = _Application(self.name, planned.items, self._emit)
-        self._session.trip(script.apply(applied.steps, audit=self._audit), applied)
+        self._applied = applied = Application(self.name, planned.items, self._emit, self._new_login)
+        try:
+            self._session.trip(script.apply(applied.steps, audit=self._audit, owners=applied.owners), applied)
+        except Unreachable as error:
+            raise applied.cut(error) from error
         self.tally.changed_tasks |= {f"{item.role}/{item.name}" for item in applied.finished}
         self.tally.changed = len(self.tally.changed_tasks)
         applied.check()
@@ -197,87 +188,6 @@ class Host:
                 )
             self._emit(Notice(self.name, f"another round is needed for {'; '.join(left.keys())}"))
             self.apply(left)
-
-
-class _Application:
-    """Follows the frames of an apply trip and turns them into events."""
-
-    def __init__(self, host: str, items: Sequence[Item], emit: Emit) -> None:
-        self._host, self._emit = host, emit
-        self._owners: list[tuple[Item, Step]] = [(item, step) for item in items for step in item.steps]
-        self.steps = [step for _, step in self._owners]
-        self.finished: list[Item] = []
-        self.running: Step | None = None
-        self._log = ""
-        self._began = time.monotonic()
-        self._current: Item | None = None
-        self._done = 0
-        self._failure: StepFailed | None = None
-
-    def __call__(self, frame: Frame) -> None:
-        """Take one frame of runner.sh."""
-        if frame.verb not in {"start", "output", "status"}:
-            return
-        numbers = [int(word) for word in frame.words[1:] if re.fullmatch("[0-9]{1,9}", word)]
-        if len(numbers) != (2 if frame.verb == "status" else 1) or not 1 <= numbers[0] <= len(self._owners):
-            raise HostError(f"the host reports what it was not asked to do: {' '.join(frame.words)[:60]!r}")
-        item, step = self._owners[numbers[0] - 1]
-        if frame.verb == "start":
-            self.running = step
-            if item is not self._current:
-                self._current, self._log, self._began = item, "", time.monotonic()
-                self._emit(TaskStarted(self._host, item.role, item.name))
-        elif frame.verb == "output":
-            text = frame.body.decode("utf-8", "replace")
-            self._log = (self._log + text)[-64 * 1024 :]
-            self._emit(TaskOutput(self._host, item.name, text))
-        elif frame.verb == "status":
-            self._status(item, step, numbers[1])
-
-    def _status(self, item: Item, step: Step, status: int) -> None:
-        self._done += 1
-        self.running = None
-        seconds = time.monotonic() - self._began
-        if status:
-            log = self._log.splitlines()[-LOG_LINES:]
-            hint = next((advice for words, advice in _ADVICE if re.search(words, self._log)), "")
-            task = f"{item.role} : {item.name}"
-            self._failure = StepFailed(_cause(step, status), rc=status, task=task, log=log, hint=hint)
-            self._emit(TaskFinished(self._host, item.role, item.name, "failed", seconds))
-        elif step is item.steps[-1]:
-            self.finished.append(item)
-            self._emit(TaskFinished(self._host, item.role, item.name, "changed", seconds))
-
-    def check(self) -> None:
-        """Raise what ended the trip before its last step, if anything did."""
-        if self._failure is not None:
-            raise self._failure
-        if self._done < len(self.steps):
-            raise stopped()
-
-
-def stopped() -> Interrupted:
-    """What ends a host once the user has asked to stop."""
-    return Interrupted("stopped as asked, between two steps", hint="run again: it goes on from there")
-
-
-def shared_work(task: Task, readings: Mapping[Read, Reading], facts: Facts) -> Shared | None:
-    """What a task has to do on something that hosts have in common."""
-    share: Callable[[Mapping[Read, Reading], Facts], Shared | None] | None = getattr(task.resource, "shared", None)
-    return share(readings, facts) if share is not None and task.when else None
-
-
-def _say(resource: Resource, name: str, readings: Mapping[Read, Reading]) -> list[str]:
-    """Kinds that only report (site) have these; the contract of a kind does not ask for them."""
-    speak: Callable[[Mapping[Read, Reading]], list[str]] | None = getattr(resource, name, None)
-    return speak(readings) if speak is not None else []
-
-
-def _cause(step: Step, status: int) -> str:
-    title = f"{step.title} " if step.title else ""
-    if step.timeout and status in {124, 137}:
-        return f"{title}did not end within {step.timeout} s"
-    return f"{title}ended with status {status}"
 
 
 def _refuse_unmanageable(facts: Facts) -> None:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
-from provision import poetry_lock
 from provision.content import Content
 from provision.errors import ConfigError
 from provision.pyproject import Pyproject, read_pyproject
@@ -54,6 +53,8 @@ class Dependencies:
         """What poetry.lock locks, as requirements.txt; empty for every other source. Raises ConfigError."""
         if self.source != "poetry-lock" or self.pyproject is None:
             return ""
+        from provision import poetry_lock
+
         return poetry_lock.requirements(self.pyproject, groups, extras)
 
 
@@ -89,7 +90,11 @@ class _Place:
                 f"requires-python {written!r} is not a list of versions such as >=3.11,<4",
                 position=self.pyproject.position(r"\s*requires-python\s*="),
             )
-        return written or poetry_lock.requires_python(self.pyproject)
+        if written:
+            return written
+        from provision import poetry_lock
+
+        return poetry_lock.requires_python(self.pyproject)
 
     @property
     def pinned_python(self) -> str:

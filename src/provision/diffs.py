@@ -5,10 +5,9 @@ from __future__ import annotations
 import difflib
 import re
 
+from provision.masking import SECRET
 from provision.plan import Verdict
 from provision.resources.base import Account, Change, Content, Digest, Listing, Package, Preview, Stat, Unit
-
-SECRET = "(secret)"
 
 
 def keys(verdict: Verdict) -> tuple[str, ...]:

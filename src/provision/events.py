@@ -100,5 +100,14 @@ class HostNotReached(Event):
     reason: str
 
 
+@dataclass(frozen=True)
+class Confidential(Event):
+    """Values that must not be shown from now on; never shown itself."""
+
+    values: tuple[str, ...] = field(repr=False)
+    certain: bool = False
+    """They are secrets, and not only called so."""
+
+
 Emit = Callable[[Event], None]
 """Called from the thread of the event's host; receivers queue it."""

@@ -9,15 +9,17 @@ from dataclasses import dataclass
 from provision.argument_specs import Argument
 from provision.errors import ConfigError, Position
 from provision.inventory import Host
+from provision.inventory.model import Layer
 from provision.nearest import did_you_mean
 from provision.ops.targets import Targets
 from provision.role import Role
 from provision.template_errors import FactsNeeded
+from provision.vault import Vault
 from provision.yamlfile import Node
 
 HIDDEN = "(hidden)"
 
-ENVIRONMENTS = frozenset({"app_env"})
+ENVIRONMENTS = frozenset({"app_env", "app_secrets", "app_secret_values"})
 """Variables whose keys may be seen, but no value: passwords of databases stand there."""
 
 
@@ -57,6 +59,12 @@ def explain(targets: Targets, host: Host, name: str) -> Explanation:
         hint = did_you_mean(name, known, f"`provision inventory --host {host.name}` shows the inventory's variables.")
         raise ConfigError(f"{host.name} has no variable {name}", hint=hint)
     secrets = {name for name, (_, argument) in arguments.items() if argument.no_log}
+    secrets |= {
+        name
+        for layer in (*host.layers, Layer("--set", targets.extra))
+        for name, node in layer.variables.items()
+        if _was_encrypted(node, targets.inventory.vault)
+    }
     show = _shown(name, secrets)
     return Explanation(
         host.name,
@@ -85,17 +93,26 @@ def _value(targets: Targets, host: Host, roles: Sequence[Role], name: str, secre
         node = scope.node(name)
     except FactsNeeded as needed:
         return f"known on the host only: it needs {needed}"
-    if not secrets.isdisjoint(scope.used):
+    if name not in ENVIRONMENTS and not secrets.isdisjoint(scope.used):
         return HIDDEN
     return _shown(name, secrets)(node)
 
 
 def _shown(name: str, secrets: set[str]) -> Callable[[Node], str]:
-    if name in secrets or (name.startswith("ansible_") and "pass" in name):
-        return lambda node: HIDDEN
     if name in ENVIRONMENTS:
         return _keys_only
+    if name in secrets or (name.startswith("ansible_") and "pass" in name):
+        return lambda node: HIDDEN
     return one_line
+
+
+def _was_encrypted(node: Node, vault: Vault) -> bool:
+    """Is a value, or a part of it, one that ansible-vault has encrypted?"""
+    if node.ciphertext or node.position.file in vault.files:
+        return True
+    if isinstance(node.value, dict):
+        return any(_was_encrypted(child, vault) for child in node.value.values())
+    return isinstance(node.value, list) and any(_was_encrypted(child, vault) for child in node.value)
 
 
 def _keys_only(node: Node) -> str:

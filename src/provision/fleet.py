@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from provision import coerce
 from provision.errors import ConfigError
 from provision.inventory import Host, login_from
 from provision.inventory.connection import login_variables
+from provision.kept_code import kept_code
 from provision.nearest import did_you_mean
 from provision.playbook import HostPlay
 from provision.resources.kinds import KINDS
 from provision.role import SHIPPED, Modules, Role, load_role
+from provision.secrets import Secrets
 from provision.source import Sources
 from provision.template_errors import UndefinedVariable
 from provision.templating import Templates
 from provision.transport.protocol import Login
+from provision.vault import Vault
 from provision.yamlfile import Node, from_plain
 
 SPECIAL_TAGS = ("all", "always", "never", "tagged", "untagged")
@@ -31,13 +36,27 @@ DEFAULT_ROLES = ("python", "caddy", "app")
 class Fleet:
     """The hosts of one run. Roles, templates and apps are read once and shared by all of them."""
 
-    def __init__(self, folder: Path, extra: Mapping[str, Node]) -> None:
-        """``folder`` is the inventory's, where relative paths start; ``extra`` the variables of ``--set``."""
+    def __init__(
+        self,
+        folder: Path,
+        extra: Mapping[str, Node],
+        vault: Vault | None = None,
+        *,
+        read_secrets: bool = False,
+        own_roles: Path | None = None,
+    ) -> None:
+        """``folder`` is the inventory's, where relative paths start; ``extra`` the variables of ``--set``.
+
+        With ``read_secrets`` ``app_secrets`` are read where they are; else their values are empty. ``own_roles`` is
+        the folder of the user's roles, by default ``roles`` beside the inventory.
+        """
+        self._vault = vault or Vault()
         self._folder, self._extra = folder, extra
         self._apps = Sources(folder)
-        self._templates = Templates(self._apps.filters())
+        filters = self._apps.filters() | Secrets(folder, read=read_secrets).filters()
+        self._templates = Templates(filters, kept_code(os.environ, SHIPPED), self._vault)
         self._modules = Modules(KINDS)
-        self._search = (folder / "roles", SHIPPED)
+        self._search = (own_roles or folder / "roles", SHIPPED)
         self._roles: dict[str, Role] = {}
 
     def plays(self, hosts: Sequence[Host]) -> list[tuple[HostPlay, Login]]:
@@ -98,13 +117,16 @@ class Fleet:
 
     def _role(self, name: str, node: Node | None) -> Role:
         if name not in self._roles:
-            self._roles[name] = load_role(name, self._search, self._modules, node.position if node else None)
+            self._roles[name] = load_role(
+                name, self._search, self._modules, node.position if node else None, self._vault
+            )
         return self._roles[name]
 
     def _login(self, host: Host) -> Login:
         variables = {**host.variables, **self._extra}
         rendered = {
-            name: self._templates.render(from_plain(value, variables[name].position), variables)
+            # A password that was encrypted is no template.
+            name: value if variables[name].ciphertext else self._rendered(value, name, variables)
             for name, value in login_variables(host, self._extra).items()
         }
         try:
@@ -113,6 +135,9 @@ class Fleet:
             names = [name for name in rendered if name in error.message.split()]
             error.position = error.position or (variables[names[0]].position if names else None)
             raise
+
+    def _rendered(self, value: Any, name: str, variables: Mapping[str, Node]) -> Any:
+        return self._templates.render(from_plain(value, variables[name].position), variables)
 
 
 def _mentions(host: Host, name: str) -> bool:

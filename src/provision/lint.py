@@ -23,7 +23,8 @@ from provision.resources.kinds import KINDS
 from provision.role import Modules, Role
 from provision.tasks import parse_handlers, parse_tasks
 from provision.template_errors import FactsNeeded, UndefinedVariable
-from provision.yamlfile import Node, load
+from provision.vault import Vault
+from provision.yamlfile import Node
 
 T = TypeVar("T")
 
@@ -58,10 +59,10 @@ class Findings:
         self.errors.append(error)
 
 
-def inventory_mistakes(path: Path) -> list[ConfigError]:
+def inventory_mistakes(path: Path, vault: Vault | None = None) -> list[ConfigError]:
     """What keeps an inventory from being loaded, each mistake of it that does not follow from another."""
     found = Findings()
-    found.attempt(lambda: Inventory.load(path, ask_vagrant=False, attempt=found.attempt))
+    found.attempt(lambda: Inventory.load(path, vault, ask_vagrant=False, attempt=found.attempt))
     return sorted(found.errors, key=_in_reading_order)
 
 
@@ -152,7 +153,7 @@ def _check_entries(targets: Targets, name: str, found: Findings) -> None:
     }
     for folder, parse in parsers.items():
         for file in path.glob(f"{folder}/main.y*ml") if path.name else ():
-            node = found.attempt(partial(load, file))
+            node = found.attempt(partial(targets.load, file))
             if node is None or not isinstance(node.value, list):
                 continue
             for item in node.value:
@@ -194,7 +195,8 @@ def _app_notes(targets: Targets) -> list[str]:
         scope = targets.scope(host, roles)
         try:
             tree = targets.app(scope.node("app_tree").plain())
-            notes |= dict.fromkeys(tree.notes(scope.node("app_env").plain() or {}))
+            names = [name for variable in ("app_env", "app_secrets") for name in scope.node(variable).plain() or {}]
+            notes |= dict.fromkeys(tree.notes(names))
         except (ConfigError, FactsNeeded):
             continue  # found before, or known on the host only
     return list(notes)

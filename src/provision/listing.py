@@ -14,6 +14,7 @@ import yaml
 from provision.content import Content, folder_content
 from provision.errors import ConfigError
 from provision.git import complaint, git
+from provision.vault import MARK
 
 LEFT_OUT = (
     *(".git", ".hg", ".svn", ".venv", "venv", "node_modules", "__pycache__", "*.pyc", ".DS_Store"),
@@ -47,7 +48,8 @@ def own_files(root: Path) -> frozenset[str]:
 def shipped(content: Content) -> frozenset[str]:
     """The names without what stays on the controller, since it may hold secrets or is no part of the app.
 
-    These are ``.env`` files, tracked or not; inventories; and ``group_vars`` and ``host_vars`` beside them.
+    These are ``.env`` files, tracked or not; inventories, YAML that ansible-vault has encrypted
+    among them; and ``group_vars`` and ``host_vars`` beside them.
     """
     return frozenset(name for name in content.names - _inventory_files(content) if not is_env_file(name))
 
@@ -158,7 +160,12 @@ def _inventory_files(content: Content) -> set[str]:
 
 
 def _is_inventory(data: bytes) -> bool:
-    """Is it a mapping of groups, each with nothing but hosts, children and vars? Tags such as !vault are no matter."""
+    """Is it a mapping of groups, each with nothing but hosts, children and vars? Tags such as !vault are no matter.
+
+    What is encrypted may be one: what lies beside it may be secret too.
+    """
+    if data.startswith(MARK.encode()):
+        return True
     try:
         text = data.decode()
         if "hosts:" not in text and "children:" not in text:

@@ -22,5 +22,7 @@ class Options:
     forks: int = 32
     lock_timeout: int = 0
     """Seconds to wait for another run that holds a host."""
+    silence: float | None = None
+    """Seconds for what a host does at once; None for what its reads may take, and SILENCE of transport.session."""
     command: str = ""
     """The command line without secrets, for the lock and the audit."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping
 
-from provision.converge import shared_work
 from provision.errors import ConfigError
 from provision.playbook import HostPlay
 from provision.resources.base import Facts, Shared
+from provision.sayings import shared_work
 
 Plays = Iterable[tuple[str, HostPlay]]
 

@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from provision.resources.base import Change, Diff, Facts, Read, Reading, Resource, Shell, State, Step
+from provision.resources.package import Package
 from provision.resources.service import Action, Service, act
 from provision.resources.task import Handler, Playbook, Task
 from provision.shell import Sh, lines, sh
+from provision.together import install_with
 
 STAMPS = "/var/lib/provision/handlers"
 """One file a handler, 0700: the digest its last run stood for."""
@@ -197,7 +199,7 @@ class _Builder:
             return
         guarded = bool(self._plan.items) and getattr(resource, "GUARDED", False)
         self._plan.verdicts.append(Verdict(task, "unknown" if guarded else "change", diff))
-        steps = list(resource.change(diff))
+        steps = self._change(position, resource, diff)
         answered: list[Handler] = []
         if isinstance(resource, Service) and resource.starts(diff):
             answered = [handler for handler in self._due(position) if _unit(handler) == resource.unit]
@@ -210,6 +212,19 @@ class _Builder:
         if task.no_log:
             steps = [replace(step, secret=True) for step in steps]
         self._plan.items.append(Item(task.role, task.name, tuple(steps)))
+
+    def _change(self, position: int, resource: Resource, diff: Diff) -> list[Step]:
+        if isinstance(resource, Package):
+            return resource.change(diff, also=install_with(resource, self._changing_after(position)))
+        return list(resource.change(diff))
+
+    def _changing_after(self, position: int) -> Iterator[Task]:
+        """The tasks that will change something before any handler runs."""
+        for task in self._playbook.tasks[position + 1 :]:
+            if task.flush:
+                return
+            if self._in_turn(task) and compare(self._states[id(task)], self._observed, self._facts).changes:
+                yield task
 
     def _restart_instead(self, unit: str, start: Step, answered: list[Handler]) -> Step:
         """A planned start with due handlers is a restart: a package may have started the unit meanwhile.

@@ -75,6 +75,7 @@ MODULES: Mapping[str, str] = {
     "include_role": "List the role under roles: in the inventory.",
     "include_tasks": _ORDER,
     "include_vars": _VARIABLE,
+    "iptables": "Use the role firewall; its firewall_allow lets in more.",
     "package_facts": "Facts are always known; remove it.",
     "pause": "Remove it; every step waits for its own end.",
     "ping": "Remove it; a run connects anyway.",

@@ -17,6 +17,7 @@ from provision.nearest import did_you_mean
 from provision.resources.base import Resource
 from provision.schema import Module
 from provision.tasks import HandlerSource, TaskSource, parse_handlers, parse_tasks
+from provision.vault import Vault
 from provision.yamlfile import Node, load
 
 SHIPPED = Path(__file__).parent / "roles"
@@ -63,7 +64,11 @@ class Modules(Mapping[str, Module]):
 
 
 def load_role(
-    name: str, search: Sequence[Path], modules: Mapping[str, Module], position: Position | None = None
+    name: str,
+    search: Sequence[Path],
+    modules: Mapping[str, Module],
+    position: Position | None = None,
+    vault: Vault | None = None,
 ) -> Role:
     """The role ``name`` of the first folder in ``search`` that has it; ``position`` is where the user named it.
 
@@ -73,12 +78,12 @@ def load_role(
     for folder, hint in refusals.ROLE_FOLDERS.items():
         if (path / folder).is_dir():
             raise ConfigError(f"{path / folder}: {folder}/ of a role is not supported", position=position, hint=hint)
-    meta = _meta(path)
+    meta = _meta(path, vault)
     rolling = _rolling(meta)
-    arguments = _arguments(path, meta)
-    defaults = coerce.mapping(_read(path, "defaults"), "defaults/main.yml")
-    tasks = parse_tasks(_read(path, "tasks", []), modules)
-    handlers = parse_handlers(_read(path, "handlers", []))
+    arguments = _arguments(path, meta, vault)
+    defaults = coerce.mapping(_read(path, "defaults", vault), "defaults/main.yml")
+    tasks = parse_tasks(_read(path, "tasks", vault, []), modules)
+    handlers = parse_handlers(_read(path, "handlers", vault, []))
     if not (tasks or handlers or defaults):
         hint = "A role has tasks/main.yml, and beside it defaults, handlers, templates, files and meta."
         raise ConfigError(f"the role {name} in {path} is empty", position=position, hint=hint)
@@ -97,19 +102,19 @@ def _find(name: str, search: Sequence[Path], position: Position | None) -> Path:
     raise ConfigError(f"there is no role {name}", position=position, hint=hint)
 
 
-def _read(path: Path, folder: str, empty: Any = None) -> Node:
+def _read(path: Path, folder: str, vault: Vault | None, empty: Any = None) -> Node:
     """main.yml or main.yaml of a folder of the role; without one, or when it is empty, ``empty``."""
     files = [path / folder / name for name in ("main.yml", "main.yaml")]
     for file in files:
         if file.is_file():
-            node = load(file)
+            node = load(file, vault)
             if node.value is not None:
                 return node
     return Node({} if empty is None else empty, Position(files[0], 1, 1))
 
 
-def _meta(path: Path) -> Node:
-    node = _read(path, "meta")
+def _meta(path: Path, vault: Vault | None) -> Node:
+    node = _read(path, "meta", vault)
     for key in coerce.mapping(node, "meta/main.yml"):
         if key not in _META_KEYS:
             hint = did_you_mean(key, _META_KEYS, "provision reads rolling and dependencies.")
@@ -125,8 +130,8 @@ def _rolling(meta: Node) -> bool:
     return "rolling" in entries and coerce.boolean(entries["rolling"], "rolling")
 
 
-def _arguments(path: Path, meta: Node) -> Mapping[str, Argument] | None:
+def _arguments(path: Path, meta: Node, vault: Vault | None) -> Mapping[str, Argument] | None:
     for name in ("argument_specs.yml", "argument_specs.yaml"):
         if (path / "meta" / name).is_file():
-            return argument_specs.parse(load(path / "meta" / name))
+            return argument_specs.parse(load(path / "meta" / name, vault))
     return argument_specs.parse(meta) if "argument_specs" in meta.keys else None

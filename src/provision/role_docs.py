@@ -10,6 +10,7 @@ from typing import Any
 from provision.errors import ConfigError
 from provision.resources.kinds import KINDS
 from provision.role import SHIPPED, Modules, Role, load_role
+from provision.vault import Vault
 from provision.yamlfile import load
 
 
@@ -40,18 +41,18 @@ def role_names(search: Sequence[Path]) -> list[str]:
     return sorted({entry.name for entry in folders if entry.is_dir() and not entry.name.startswith(".")})
 
 
-def role_docs(name: str, search: Sequence[Path]) -> RoleDocs:
+def role_docs(name: str, search: Sequence[Path], vault: Vault | None = None) -> RoleDocs:
     """The documentation of the role ``name``. Raises ConfigError where it cannot be used."""
-    role = load_role(name, search, Modules(KINDS))
-    main = _main(role.path)
+    role = load_role(name, search, Modules(KINDS), vault=vault)
+    main = _main(role.path, vault)
     return RoleDocs(role, _prose(main.get("short_description")), _prose(main.get("description")), _readme(role.path))
 
 
-def _main(path: Path) -> Mapping[str, Any]:
+def _main(path: Path, vault: Vault | None) -> Mapping[str, Any]:
     """The entry point of argument_specs.yml, which load_role has checked."""
     for file in ("argument_specs.yml", "argument_specs.yaml", "main.yml", "main.yaml"):
         if (path / "meta" / file).is_file():
-            meta = load(path / "meta" / file).plain() or {}
+            meta = load(path / "meta" / file, vault).plain() or {}
             if "argument_specs" in meta:
                 return dict(meta["argument_specs"]["main"])
     return {}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
-from provision.converge import stopped
-from provision.events import Emit, HostFinished, Notice
+from provision.application import stopped
+from provision.environment import is_telling
+from provision.events import Confidential, Emit, HostFinished, Notice
 from provision.fleet import Fleet
 from provision.inventory import Inventory
 from provision.options import Options
@@ -20,6 +20,7 @@ from provision.resources.base import Shared
 from provision.roll import Roll
 from provision.transport.protocol import Connection, Login
 from provision.worker import Rolling, Worker
+from provision.yamlfile import Node
 
 ABORT_GRACE = 10.0
 """Seconds for steps that a second Ctrl-C ends to tidy up after themselves, before nobody listens to them any more."""
@@ -134,14 +135,22 @@ class Run:
 class InventoryRun(Run):
     """One `up`, `plan` or `migrate`. Making it validates everything a user wrote."""
 
-    def __init__(self, inventory: Path, options: Options, emit: Emit, connect: Callable[[Login], Connection]) -> None:
-        self._inventory = Inventory.load(inventory)
+    def __init__(
+        self, inventory: Inventory, options: Options, emit: Emit, connect: Callable[[Login], Connection]
+    ) -> None:
+        self._inventory = inventory
         for note in self._inventory.notes:
             emit(Notice("", note))
-        self._fleet = Fleet(self._inventory.base, options.extra)
-        plays = self._fleet.plays(self._inventory.select(*(options.limit or ("all",))))
+        hosts, vault = self._inventory.select(*(options.limit or ("all",))), self._inventory.vault
+        emit(Confidential("", (*given_secrets([*(host.variables for host in hosts), options.extra]), *vault.revealed)))
+        self._fleet = Fleet(self._inventory.base, options.extra, vault, read_secrets=True)
+        plays = self._fleet.plays(hosts)
         for note in self._fleet.selection_notes(options.roles, (*options.tags, *options.skip_tags), plays):
             emit(Notice("", note))
+        # Files of roles may have been encrypted, and passwords of logins are templates.
+        passwords = [text for _, login in plays for text in (login.password, login.become_password) if text]
+        emit(Confidential("", tuple(passwords), certain=True))
+        emit(Confidential("", tuple(vault.revealed)))
         self._known = {login.name: (play, login) for play, login in plays}
         self._selected = tuple(self._known)
         self._performers = Performers(self._all_plays)
@@ -176,3 +185,17 @@ class InventoryRun(Run):
 
     def _all_plays(self) -> Plays:
         return [(host.name, self._play(host.name)[0]) for host in self._inventory.select("all")]
+
+
+def given_secrets(variables: Iterable[Mapping[str, Node]]) -> set[str]:
+    """All that stands in a variable which is called a password, a token or the like, but for templates.
+
+    app_secrets says where secrets are, which an error has to name; the deployment tells their values.
+    """
+    telling = {
+        id(node): node
+        for given in variables
+        for name, node in given.items()
+        if is_telling(name) and name != "app_secrets"
+    }
+    return {text for node in telling.values() for text in node.texts() if "{{" not in text}

@@ -232,6 +232,7 @@ def _default(default: Any, factory: Any) -> Any:
 
 def _convert(annotation: Any, node: Node, what: str, files: Files) -> Any:
     """The value of ``node`` as ``annotation`` says."""
+    coerce.refuse_unsendable(node, what)
     origin, arguments = get_origin(annotation), get_args(annotation)
     if annotation == LocalFile | Rendered | str:
         return _file_text(node, what, files)
@@ -243,6 +244,8 @@ def _convert(annotation: Any, node: Node, what: str, files: Files) -> Any:
         return tuple(_convert(arguments[0], item, what, files) for item in coerce.items(node, what))
     if origin is not None and issubclass(origin, Mapping):
         pairs = coerce.mapping(node, what)
+        for key in pairs:
+            coerce.refuse_unsendable(Node(key, node.keys.get(key, node.position), key), f"a key of {what}")
         return {key: _convert(arguments[1], item, f"{key} in {what}", files) for key, item in pairs.items()}
     if annotation is LocalFile:
         return files.local(node)

@@ -19,7 +19,6 @@ from provision.errors import ConfigError
 from provision.nearest import did_you_mean
 from provision.project import Project, read_project
 from provision.python_versions import choose
-from provision.wheel import read_wheel
 
 _NO_FILE = (
     "does git ignore all of it, or does the app lie elsewhere? "
@@ -135,6 +134,8 @@ def pack(path: Path, include: Sequence[str] = (), *, subdir: str = "", ref: str 
 
 
 def _pack_wheel(path: Path) -> SourceTree:
+    from provision.wheel import read_wheel
+
     modules, name, dependencies = read_wheel(path)
     files = (archive.describe(path.parent, path.name),)
     content = folder_content(path.parent, frozenset({path.name}))

@@ -6,9 +6,12 @@ that is wholly the name of a variable keeps also its place and source text: that
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 from jinja2 import Environment, Template, nodes
@@ -17,9 +20,11 @@ from jinja2.exceptions import TemplateSyntaxError
 from provision import template_errors
 from provision.errors import ConfigError, Position
 from provision.filters import Filter, filters, plain, tests
+from provision.kept_code import KeptCode
 from provision.resources.base import Facts
 from provision.scope import Convert, Scope
 from provision.template_errors import Absent, FactsNeeded, MissingName
+from provision.vault import Vault
 from provision.yaml_errors import position_at
 from provision.yamlfile import Node, describe, from_plain
 
@@ -38,22 +43,38 @@ _REFUSED_NAMES = {
 }
 _NEEDS_A_FILE = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)
 
+_NAME_ALONE = re.compile(r"\{\{-?\s*([A-Za-z_]\w*)\s*-?\}\}", re.ASCII)
+_NO_NAMES = frozenset({*_REFUSED_NAMES, *("true", "false", "none", "True", "False", "None", "self")})
+_NO_NAMES |= {"not", "and", "or", "in", "is", "if", "else"}
+
+_NATIVE = "native"
+"""The name, for Jinja, of a template that sets ``result`` instead of writing text."""
+
 
 @dataclass(frozen=True)
 class _Compiled:
-    template: Template
-    native: bool = False
-    """It sets ``result`` instead of writing text."""
+    make: Callable[[], Template]
+    text: str
+    """What Jinja was given."""
     name: str = ""
     """It is this variable and nothing else."""
-    uses: tuple[str, ...] = ()
-    """The names in it, in their order."""
+
+    @cached_property
+    def template(self) -> Template:
+        """Jinja's."""
+        return self.make()
 
 
 class Templates:
     """One Jinja environment, and all that is read from files and compiled in it: shared by all hosts of a run."""
 
-    def __init__(self, extra_filters: Mapping[str, Filter] | None = None) -> None:
+    def __init__(
+        self,
+        extra_filters: Mapping[str, Filter] | None = None,
+        kept: KeptCode | None = None,
+        vault: Vault | None = None,
+    ) -> None:
+        self._kept, self._vault = kept, vault or Vault()
         self._environment = Environment(
             undefined=Absent, keep_trailing_newline=True, trim_blocks=True, finalize=_finalize, autoescape=False
         )
@@ -96,9 +117,9 @@ class Templates:
         return self._run(self._compile(node, expression=True), node, self._scope(variables))
 
     def read(self, path: Path) -> bytes:
-        """The bytes of a controller's file, read once. Raises OSError."""
+        """The bytes of a controller's file, read once, and decrypted if need be. Raises OSError or ConfigError."""
         if path not in self._files:
-            self._files[path] = path.read_bytes()
+            self._files[path] = self._vault.opened(path.read_bytes(), path)
         return self._files[path]
 
     def render_file(self, path: Path, variables: Mapping[str, Node] | Scope) -> str:
@@ -120,13 +141,13 @@ class Templates:
         """Compile every template in ``node``, so that it need not be rendered to find its mistakes."""
         for child in _children(node):
             self.check_syntax(child, expression=expression)
-        if isinstance(node.value, str) and (expression or _templated(node.value)):
+        if isinstance(node.value, str) and (expression or _templated(node)):
             self._compile(node, expression=expression)
 
     def resolve(self, node: Node, scope: Scope) -> Node:
         """``node`` with its templates rendered, places and source texts kept. Raises ConfigError or FactsNeeded."""
         if isinstance(node.value, str):
-            return self._resolve_text(node, scope) if _templated(node.value) else node
+            return self._resolve_text(node, scope) if _templated(node) else node
         if isinstance(node.value, dict):
             fields = {key: self.resolve(child, scope) for key, child in node.value.items()}
             return replace(node, value={key: child for key, child in fields.items() if child.value != OMIT})
@@ -152,6 +173,10 @@ class Templates:
         return self._compiled[key]
 
     def _parse(self, text: str, node: Node, *, expression: bool, native: bool) -> _Compiled:
+        # Two of three templates are one variable, whose node is taken as it is: nothing of them is ever run.
+        alone = _NAME_ALONE.fullmatch(text) if native and not expression else None
+        if alone and alone[1] not in _NO_NAMES:
+            return _Compiled(partial(self._template, text, node, native=True), text, alone[1])
         try:
             if expression:
                 if "{{" in text or "{%" in text:
@@ -160,17 +185,31 @@ class Templates:
                 text = "{{ " + text + "\n}}"
             elif native and "\\" in text:
                 text = self._literal_backslashes(text)
-            tree = self._environment.parse(text)
-            self._refuse(tree, node)
-            uses = tuple(name.name for name in tree.find_all(nodes.Name) if name.ctx == "load")
-            whole = _whole_expression(tree) if native else None
-            if whole is None:
-                return _Compiled(self._environment.from_string(tree), uses=uses)
-            body: list[nodes.Node] = [nodes.Assign(nodes.Name("result", "store", lineno=1), whole, lineno=1)]
-            template = self._environment.from_string(nodes.Template(body, lineno=1))
+            template = self._template(text, node, native=native)
         except TemplateSyntaxError as error:
             raise template_errors.syntax_error(error, node, expression=expression) from error
-        return _Compiled(template, True, whole.name if isinstance(whole, nodes.Name) else "", uses)
+        return _Compiled(lambda: template, text)
+
+    def _template(self, text: str, node: Node, *, native: bool) -> Template:
+        """Compiled now or in an earlier run. Raises ConfigError, and Jinja's TemplateSyntaxError."""
+
+        def compiled() -> CodeType:
+            tree = self._environment.parse(text)
+            self._refuse(tree, node)
+            whole = _whole_expression(tree) if native else None
+            if whole is None:
+                return self._environment.compile(tree)
+            result = nodes.Assign(nodes.Name("result", "store", lineno=1), whole, lineno=1)
+            return self._environment.compile(nodes.Template([result], lineno=1), _NATIVE)
+
+        key = f"{_NATIVE} {text}" if native else text
+        kept = self._kept.code(self._environment, node.position.file, key, compiled) if self._kept else compiled()
+        return Template.from_code(self._environment, kept, self._environment.make_globals(None))
+
+    def _uses(self, compiled: _Compiled) -> list[str]:
+        """The names of the variables in a template, in their order."""
+        tree = self._environment.parse(compiled.text)
+        return [name.name for name in tree.find_all(nodes.Name) if name.ctx == "load"]
 
     def _literal_backslashes(self, text: str) -> str:
         r"""YAML has its own escapes, so those of Jinja are off within {{ }}, as in Ansible: '\1' is a group."""
@@ -182,33 +221,32 @@ class Templates:
 
     def _refuse(self, tree: nodes.Template, node: Node) -> None:
         """Find by name what exists in Ansible or Jinja but not here; Jinja would only say "undefined"."""
-        for name in tree.find_all(nodes.Name):
-            if name.name in _REFUSED_NAMES and name.ctx == "load":
-                position = template_errors.position_of(node, name.name)
-                raise ConfigError(f"{name.name} is not supported", position=position, hint=_REFUSED_NAMES[name.name])
-        for used in tree.find_all(nodes.Filter):
-            if used.name not in self._environment.filters:
-                raise template_errors.unknown("filter", used.name, node, self._environment.filters)
-        for test in tree.find_all(nodes.Test):
-            if test.name not in self._environment.tests:
-                raise template_errors.unknown("test", test.name, node, self._environment.tests)
-        for statement in tree.find_all(_NEEDS_A_FILE):
-            keyword = type(statement).__name__.lower().replace("fromimport", "from")
-            position = template_errors.position_of_line(node, statement.lineno)
-            hint = "Write its text into this template."
-            raise ConfigError(f"{{% {keyword} %}} is not supported", position=position, hint=hint)
+        for found in tree.find_all((nodes.Name, nodes.Filter, nodes.Test, *_NEEDS_A_FILE)):
+            match found:
+                case nodes.Name(name=name, ctx="load") if name in _REFUSED_NAMES:
+                    position = template_errors.position_of(node, name)
+                    raise ConfigError(f"{name} is not supported", position=position, hint=_REFUSED_NAMES[name])
+                case nodes.Filter(name=name) if name not in self._environment.filters:
+                    raise template_errors.unknown("filter", name, node, self._environment.filters)
+                case nodes.Test(name=name) if name not in self._environment.tests:
+                    raise template_errors.unknown("test", name, node, self._environment.tests)
+                case nodes.Include() | nodes.Import() | nodes.FromImport() | nodes.Extends():
+                    keyword = type(found).__name__.lower().replace("fromimport", "from")
+                    position = template_errors.position_of_line(node, found.lineno)
+                    hint = "Write its text into this template."
+                    raise ConfigError(f"{{% {keyword} %}} is not supported", position=position, hint=hint)
 
     def _run(self, compiled: _Compiled, node: Node, scope: Scope) -> Any:
         template = compiled.template
         context = template.new_context(scope, shared=True)  # type: ignore[arg-type]  # it only looks names up
         try:
             text = "".join(template.root_render_func(context))
-            return plain(context.vars["result"]) if compiled.native else text
+            return plain(context.vars["result"]) if template.name == _NATIVE else text
         except FactsNeeded:
             raise
         except ConfigError as error:
             if error.position is None:  # a filter knows a value, not where it was written
-                places = (written_at(scope.node(name)) for name in compiled.uses if scope.is_variable(name))
+                places = (written_at(scope.node(name)) for name in self._uses(compiled) if scope.is_variable(name))
                 error.position = next(places, node.position)
             raise
         except MissingName as error:
@@ -224,8 +262,10 @@ def written_at(node: Node) -> Position:
     return first.position
 
 
-def _templated(text: str) -> bool:
-    return "{{" in text or "{%" in text or "{#" in text
+def _templated(node: Node) -> bool:
+    """Does some text hold a template? What was encrypted never does: braces may be part of a password."""
+    text = str(node.value)
+    return ("{{" in text or "{%" in text or "{#" in text) and not node.ciphertext
 
 
 def _children(node: Node) -> list[Node]:

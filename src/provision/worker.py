@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import getpass
-import os
-import socket
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from typing import Protocol
 
-from provision import __version__
+from provision.audit import audit, holder
 from provision.batches import Batches
 from provision.converge import Host, Play, Tally, describe
 from provision.errors import Interrupted, Locked, NotConverged, ProvisionError, StepFailed, Unreachable
 from provision.events import Emit, HostFinished, HostNotReached, Notice, Phase
+from provision.new_login import NewLogin
 from provision.options import Options
 from provision.plan import Item, Plan, Selection
 from provision.resources.base import Shared
 from provision.resources.task import Task
 from provision.transport.protocol import Connection, Login
-from provision.transport.session import Session
+from provision.transport.session import SILENCE, Session
 
 
 class Rolling(Play, Protocol):
@@ -124,8 +122,9 @@ class Worker:
         self._course.ensure_going()
         self._session = Session(
             self._connection,
-            holder="" if options.check else _holder(options.command),
+            holder="" if options.check else holder(options.command),
             lock_timeout=options.lock_timeout,
+            silence=options.silence or SILENCE,
             waiting=self._wait,
         )
         selection = Selection(frozenset(options.tags), frozenset(options.skip_tags), frozenset(options.roles))
@@ -136,7 +135,9 @@ class Worker:
             self._course.emit,
             selected=selection.__contains__,
             diff=options.diff,
-            audit=_audit(options.command),
+            audit=audit(options.command),
+            silence=options.silence,
+            new_login=NewLogin(lambda: self._course.connect(self._login), self._session),
         )
         self._host.survey()
         return self._host
@@ -285,16 +286,3 @@ class Worker:
             self._session.close()
         if self._connection is not None:
             self._connection.close()
-
-
-def _holder(command: str) -> str:
-    return f"{getpass.getuser()}@{socket.gethostname()} (pid {os.getpid()}) since {_now()}: {command}"
-
-
-def _audit(command: str) -> dict[str, object]:
-    who = f"{getpass.getuser()}@{socket.gethostname()}"
-    return {"who": who, "when": _now(), "version": __version__, "command": command}
-
-
-def _now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

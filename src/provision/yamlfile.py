@@ -5,7 +5,7 @@ Parsed from libyaml's events, not by its composer, which overflows the C stack o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -24,6 +24,7 @@ from yaml.events import (
 )
 
 from provision.errors import ConfigError, Position
+from provision.vault import MARK, Vault, as_text
 from provision.yaml_errors import position_at, split_lines, syntax_error
 
 MAX_DEPTH = 100
@@ -36,6 +37,7 @@ _TAG = "tag:yaml.org,2002:"
 _TYPED = {_TAG + name for name in ("null", "bool", "int", "float")}
 # Dates stay text, as do a plain `=` and a plain `<<` that is not a key.
 _TEXT = {_TAG + name for name in ("str", "timestamp", "value", "merge")}
+_VAULT_TAGS = ("!vault", "!vault-encrypted")
 _BOM = "\N{ZERO WIDTH NO-BREAK SPACE}"
 _NO_KEYS: Mapping[str, Position] = MappingProxyType({})
 
@@ -54,6 +56,8 @@ class Node:
     """Of a mapping: where each key stands."""
     key_position: Position | None = field(default=None, compare=False)
     """Of a mapping's value: where its key stands."""
+    ciphertext: str = field(default="", repr=False, compare=False)
+    """Of a ``!vault`` value: what is written. Its plain text is no template, as in Ansible."""
 
     def plain(self) -> Any:
         """The value without places, as nested dicts and lists."""
@@ -63,9 +67,20 @@ class Node:
             return [node.plain() for node in self.value]
         return self.value
 
+    def texts(self) -> Iterator[str]:
+        """The source texts of all scalars in it."""
+        if isinstance(self.value, dict | list):
+            for node in self.value.values() if isinstance(self.value, dict) else self.value:
+                yield from node.texts()
+        elif self.text:
+            yield self.text
 
-def load(path: Path) -> Node:
-    """Read the one document of ``path``; an empty file gives None. Raises ConfigError."""
+
+def load(path: Path, vault: Vault | None = None) -> Node:
+    """Read the one document of ``path``; an empty file gives None, ``vault`` opens what is encrypted.
+
+    Raises ConfigError.
+    """
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -75,20 +90,31 @@ def load(path: Path) -> Node:
     except UnicodeDecodeError as error:
         position = position_at(data[: error.start].decode(), path)
         raise ConfigError("this is not UTF-8 text", position=position, hint="save the file as UTF-8") from error
-    return parse(text, path)
+    return parse(text, path, vault)
 
 
-def parse(text: str, file: Path) -> Node:
-    """Read the one document of ``text``; ``file`` is named in positions. Raises ConfigError."""
-    text = text.removeprefix(_BOM)
-    if text.startswith("$ANSIBLE_VAULT;"):
-        raise ConfigError(
-            "files encrypted with ansible-vault are not supported yet",
-            position=Position(file, 1, 1),
-            hint="decrypt it with `ansible-vault decrypt` and keep it out of git",
-        )
+def parse(text: str, file: Path, vault: Vault | None = None) -> Node:
+    """Read the one document of ``text``; ``file`` is named in positions, ``vault`` opens what is encrypted.
+
+    Raises ConfigError.
+    """
+    text, vault = text.removeprefix(_BOM), vault or Vault()
+    if not text.startswith(MARK):
+        return _parse(text, file, vault, encrypted=False)
+    start = Position(file, 1, 1)
+    text = as_text(vault.decrypt(text, start), start).removeprefix(_BOM)
+    vault.files.add(file)
     try:
-        return _Builder(text, file).document()
+        return _parse(text, file, vault, encrypted=True)
+    except ConfigError as error:
+        # Its lines are those that an editor shows, not those of the file.
+        message = f"{error.message}, in what is encrypted here"
+        raise ConfigError(message, position=error.position, hint=error.hint) from None
+
+
+def _parse(text: str, file: Path, vault: Vault, *, encrypted: bool) -> Node:
+    try:
+        return _Builder(text, file, vault, encrypted=encrypted).document()
     except UnicodeEncodeError as error:
         raise ConfigError("this is not UTF-8 text", position=position_at(text[: error.start], file)) from error
     except yaml.reader.ReaderError as error:
@@ -111,9 +137,11 @@ def from_plain(value: Any, position: Position) -> Node:
 
 
 def source_line(position: Position) -> str:
-    """The line of ``position`` as it stands in its file; empty when it cannot be shown."""
+    """The line of ``position`` as it stands in its file; empty when it cannot be shown, or is encrypted."""
     try:
         text = position.file.read_text("utf-8", errors="replace").removeprefix(_BOM)
+        if text.startswith(MARK):
+            return ""
         return split_lines(text)[position.line - 1]
     except (OSError, IndexError):
         return ""
@@ -128,8 +156,8 @@ def describe(node: Node) -> str:
 class _Builder:
     """Builds nodes from the events of one text."""
 
-    def __init__(self, text: str, file: Path) -> None:
-        self._file = file
+    def __init__(self, text: str, file: Path, vault: Vault, *, encrypted: bool) -> None:
+        self._file, self._vault, self._encrypted = file, vault, encrypted
         self._loader = yaml.CSafeLoader(text)
         self._resolver: Any = self._loader
         self._constructor: Any = SafeConstructor()
@@ -140,7 +168,7 @@ class _Builder:
         self._next()  # the start of the stream
         if isinstance(self._next(), StreamEndEvent):
             return Node(None, Position(self._file, 1, 1))
-        root = self._node(self._next())
+        root = self._value(self._next())
         self._next()  # the end of the document
         after = self._next()
         if isinstance(after, DocumentStartEvent):
@@ -155,6 +183,12 @@ class _Builder:
 
     def _error(self, event: _Event, message: str, hint: str = "") -> ConfigError:
         return ConfigError(message, position=self._position(event), hint=hint)
+
+    def _value(self, event: _Event) -> Node:
+        """Of an encrypted file what is no key is a secret, also where it turns out to be wrong."""
+        if self._encrypted and isinstance(event, ScalarEvent) and event.tag not in _VAULT_TAGS:
+            self._vault.remember(event.value)
+        return self._node(event)
 
     def _node(self, event: _Event) -> Node:
         if isinstance(event, AliasEvent):
@@ -176,6 +210,9 @@ class _Builder:
 
     def _scalar(self, event: ScalarEvent) -> Node:
         text, position, quoted, tag = event.value, self._position(event), bool(event.style), event.tag
+        if tag in _VAULT_TAGS:
+            plain = self._vault.reveal(text, position)
+            return Node(plain, position, plain, quoted=True, ciphertext=text)
         if tag in (None, "!"):
             tag = self._resolver.resolve(yaml.ScalarNode, text, event.implicit)
         if tag in _TEXT:
@@ -194,7 +231,7 @@ class _Builder:
             raise self._unknown_tag(start)
         items = []
         while not isinstance(event := self._next(), SequenceEndEvent):
-            items.append(self._node(event))
+            items.append(self._value(event))
         return Node(items, self._position(start))
 
     def _mapping(self, start: _Event) -> Node:
@@ -214,7 +251,7 @@ class _Builder:
                 first = keys[key].line
                 raise self._error(event, f"the key {key!r} is already in line {first}", "keep one of the two")
             keys[key] = position
-            value[key] = replace(self._node(self._next()), key_position=position)
+            value[key] = replace(self._value(self._next()), key_position=position)
         # Merged keys come first, as in PyYAML: the order of hosts depends on it.
         return Node(merged | value, self._position(start), keys=merged_keys | keys)
 
@@ -229,14 +266,18 @@ class _Builder:
     def _key(self, start: _Event, event: _Event) -> str:
         if event.start_mark.index == start.start_mark.index + 1 and isinstance(event, MappingStartEvent):
             raise self._error(start, "a value that begins with {{ must be quoted", 'write "{{ name }}"')
+        if getattr(event, "tag", None) in _VAULT_TAGS:
+            raise self._error(event, "a key cannot be encrypted", "write the key as it is, and encrypt its value")
         node = self._node(event)
         if isinstance(node.value, dict | list):
             raise self._error(event, f"a key must be text, not {describe(node)}")
         return node.text
 
     def _unknown_tag(self, event: _Event) -> ConfigError:
-        if event.tag in ("!vault", "!vault-encrypted", "!unsafe"):
-            hint = "write the value itself, and keep a file with secrets out of git" if "vault" in event.tag else ""
-            return self._error(event, f"the tag {event.tag} is not supported yet", hint)
+        if event.tag in _VAULT_TAGS:
+            kind = "a mapping" if isinstance(event, MappingStartEvent) else "a list"
+            return self._error(event, f"{event.tag} belongs before the text that ansible-vault wrote, not {kind}")
+        if event.tag == "!unsafe":
+            return self._error(event, f"the tag {event.tag} is not supported yet")
         shown = "!!" + event.tag.removeprefix(_TAG) if event.tag.startswith(_TAG) else event.tag
         return self._error(event, f"the tag {shown} is not known", "remove the tag")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SAMPLING = 0.2
-"""Seconds between two looks at the memory, which hold up what is looked at; a run that is shorter shows none."""
+"""Seconds between two looks at the memory; a run that is shorter shows none."""
 
 
 class Failed(Exception):
@@ -31,8 +31,13 @@ class Cost:
     """MiB: the most that the command and its children had at a time (PSS: what is shared is divided)."""
 
 
-def run(command: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Cost:
-    """Run ``command`` to its end. Raises Failed with what it said."""
+def run(
+    command: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: Path | None = None, watch: bool = True
+) -> Cost:
+    """Run ``command`` to its end. Raises Failed with what it said.
+
+    Each look at the memory holds up what is looked at: without ``watch`` there is none, and a memory of 0.
+    """
     environment = {**os.environ, **(env or {})}
     began = time.perf_counter()
     with subprocess.Popen(
@@ -41,14 +46,16 @@ def run(command: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: Pa
         most: list[float] = [0.0]
         over = threading.Event()
         sampler = threading.Thread(target=_sample, args=(process.pid, most, over))
-        sampler.start()
+        if watch:
+            sampler.start()
         assert process.stdout
         said = process.stdout.read()
         _, status, usage = os.wait4(process.pid, 0)
         wall = time.perf_counter() - began
         process.returncode = os.waitstatus_to_exitcode(status)
         over.set()
-        sampler.join()
+        if watch:
+            sampler.join()
     if process.returncode:
         raise Failed(f"{' '.join(command)} ended with {process.returncode}\n{said.decode(errors='replace')[-3000:]}")
     # A run too short to be looked at has this process's own memory in ru_maxrss: from before its exec.

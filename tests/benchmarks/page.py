@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import datetime
 import os
 import platform
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tests.benchmarks.cases import Case
 from tests.benchmarks.measured import median
 from tests.benchmarks.targets import Target, targets
-from tests.documents.markdown import commit
 
 HEAD = """\
 # Performance
@@ -31,7 +29,8 @@ NOTES = """\
 - *80 ms*: behind a proxy that delays every byte by 40 ms each way. Connecting itself is not delayed.
 - Ansible keeps its SSH connections open between runs (ControlPersist), as it does by default; its first run is not
   among the rounds. The others log in anew each time.
-- CPU and memory are the controller's: the command and all that it started. Memory is the most at a time (PSS).
+- CPU and memory are the controller's: the command and all that it started. Memory is the most at a time (PSS);
+  of what takes less than four seconds it is that of a further run, since looking at it holds up what is looked at.
 """
 
 
@@ -42,31 +41,32 @@ class Measured:
     cases: Sequence[Case]
     survey: Mapping[int, float]
     """Number of resources -> seconds of the host's processor."""
+    survey_made: str
+    """When, and at which commit."""
     versions: Mapping[str, str]
-    rounds: int
     fleet: int
     """Hosts of the largest case."""
 
 
 def page(measured: Measured) -> str:
     """The page; its picture is made by plot.py."""
-    promised = _targets(targets(measured.cases, measured.survey, measured.fleet))
-    tables = (*_tables(measured.cases), *_survey(measured.survey))
-    return "\n".join([HEAD, *_made(measured.versions, measured.rounds), *promised, *tables, NOTES])
+    promised = _targets(list(targets(measured.cases, measured.survey, measured.fleet)))
+    tables = (*_tables(measured.cases), *_survey(measured.survey, measured.survey_made))
+    return "\n".join([HEAD, *_with(measured.versions), *promised, *tables, NOTES])
 
 
-def _made(versions: Mapping[str, str], rounds: int) -> Iterator[str]:
-    today = datetime.datetime.now(datetime.UTC).date()
+def _with(versions: Mapping[str, str]) -> Iterator[str]:
+    where = f"{os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}"
+    yield f"{where}; test hosts are containers of the same machine, Debian 12.\n"
     yield (
-        f"Measured {today} at commit {commit()}: {rounds} rounds, {os.cpu_count()} cores, "
-        f"Linux {platform.release()}, Python {platform.python_version()}; test hosts are containers of the same "
-        "machine, Debian 12. Again: `make bench`.\n"
+        "Each table says when it was measured: `make bench` measures all, `python -m tests.benchmarks --only TEXT`\n"
+        "what has TEXT in its name. Every single run stands in [performance.json](performance.json).\n"
     )
     yield from (f"- {name}: {version}" for name, version in versions.items())
     yield ""
 
 
-def _targets(found: Iterable[Target]) -> Iterator[str]:
+def _targets(found: Sequence[Target]) -> Iterator[str]:
     yield "## What is promised\n"
     yield "| | found | promised | |"
     yield "|---|---|---|---|"
@@ -77,11 +77,11 @@ def _targets(found: Iterable[Target]) -> Iterator[str]:
     yield ""
 
 
-def _survey(found: Mapping[int, float]) -> Iterator[str]:
+def _survey(found: Mapping[int, float], made: str) -> Iterator[str]:
     if not found:
         return
     yield "## What reading a host costs it\n"
-    yield "Of ten resources six are files with a content, two folders, one a package, one a service.\n"
+    yield f"{made}. Of ten resources six are files with a content, two folders, one a package, one a\nservice.\n"
     yield "| resources | CPU of the host |"
     yield "|---|---|"
     yield from (f"| {count} | {seconds * 1000:.0f} ms |" for count, seconds in found.items())
@@ -91,6 +91,7 @@ def _survey(found: Mapping[int, float]) -> Iterator[str]:
 def _tables(cases: Sequence[Case]) -> Iterator[str]:
     for case in cases:
         yield f"## {case.name[0].upper()}{case.name[1:]}\n"
+        yield case.made.replace("\n", ".\n") + ".\n"
         yield "| | seconds | (from - to) | beside provision | CPU seconds | MiB |"
         yield "|---|---|---|---|---|---|"
         ours = median(case.costs["provision"]).wall if "provision" in case.costs else 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import dataclasses
 import json
 import os
@@ -14,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+import provision
 from provision.lab.inventory import write_inventory
 from provision.lab.provider import Host
 
@@ -54,6 +56,8 @@ class Provision:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._program = Path(sys.executable).with_name("provision")
+        # As an installed package is; where PYTHONDONTWRITEBYTECODE is set, each run would compile what has changed.
+        compileall.compile_dir(Path(provision.__file__).parent, quiet=1)
         (folder / "roles").symlink_to(HERE / "roles")
 
     def version(self) -> str:

@@ -43,27 +43,32 @@ def downgrade() -> None:
 class Releases:
     """Sources below ``folder``, one a version; what is new in NEW is source, migration, environment and site."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, **variables: object) -> None:
+        self._folder, self._variables = folder, variables
         for version in (*OLD, NEW):
             ignored = shutil.ignore_patterns(".venv", "__pycache__", "*.db")
-            source = Path(shutil.copytree(NOTES, folder / version / "notes", ignore=ignored))
+            source = Path(shutil.copytree(NOTES, self.source(version), ignore=ignored))
             (source / "notes/__init__.py").write_text(
                 f'"""A list of notes: the example app of provision."""\n\n__version__ = "{version}"\n'
             )
-        (folder / NEW / "notes/migrations/versions/0003_add_cuts.py").write_text(MIGRATION)
+        (self.source(NEW) / "migrations/versions/0003_add_cuts.py").write_text(MIGRATION)
+
+    def source(self, version: str) -> Path:
+        """The folder of a version's source."""
+        return self._folder / version / "notes"
 
     def inventory(self, host: Host, wanted: Wanted) -> Path:
         """An inventory that wants an old version on ``host``, or the new one by the kind of run that is cut."""
         version = wanted if wanted in OLD else NEW
         path = self._folder / version / f"{host.name}.yml"
         variables: dict[str, object] = {
-            "app_source": str(path.parent / "notes"),
+            "app_source": str(self.source(version)),
             "app_workers": 1,
             "app_drain": 3,
             # An update then has something to remove.
             "app_keep": 1,
             **TEST_SITE,
+            **self._variables,
         }
         if version == NEW:
             variables |= {"app_env": {"APP_TITLE": "Cut"}, "app_try_duration": 6}

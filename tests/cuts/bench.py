@@ -17,7 +17,7 @@ from tests.cuts.points import BEGINNINGS, STEPS, Cut, Scenario, Way, beginning, 
 from tests.cuts.rig import PATIENCE, Rig
 from tests.cuts.state import differences, state
 from tests.cuts.visitor import Visitor
-from tests.e2e.cli import Result, provision, wait_for
+from tests.e2e.cli import AUTHORITY, Result, provision, wait_for
 from tests.e2e.held import Running, running, silence
 
 from provision.lab.lab import Lab
@@ -48,10 +48,10 @@ class Bench:
     def prepare(self, cuts: Sequence[Cut]) -> None:
         """Make the states that these cuts begin with, and see what undisturbed runs end with."""
         self._make_states("first")
-        with self._hosts.take("python") as host:
+        with self._hosts.take("prepared") as host:
             for version in OLD:
                 self._settle(host, version)
-            self._hosts.save(host, "deployed", "python")
+            self._hosts.save(host, "deployed", "prepared")
         self._make_states("update")
         with ThreadPoolExecutor(self._count) as pool:
             list(pool.map(self._see_undisturbed, {cut.scenario for cut in cuts}))
@@ -90,7 +90,7 @@ class Bench:
         return Outcome(cut, fault, time.monotonic() - began)
 
     def _try(self, host: Host, cut: Cut) -> None:
-        visitor = Visitor(self._lab, host)
+        visitor = Visitor(host.address, self._lab.root(host) / AUTHORITY)
         before = "" if cut.scenario == "first" else OLD[-1]
         # After a boot the app comes last. Caddy holds requests until then, but a reload of Caddy ends their waiting.
         wait_for("the old release after the boot", lambda: visitor.ask() == before, PATIENCE)

@@ -12,8 +12,9 @@ dpkg-held)
 esac
 [ -e /cut/armed ] || exec "$real" "$@"
 
+# Each /cut/go lets one call go on.
 hold() {
-	until [ -e /cut/go ]; do
+	until [ -e /cut/go ] && /usr/bin/mv -T /cut/go /cut/gone; do
 		/usr/bin/sleep 0.02
 	done
 }

@@ -28,7 +28,7 @@ When = Literal["before", "while", "after"]
 Scenario = Literal["first", "update", "restart"]
 """A first deployment, an update, and one whose old slot is stopped first, since the memory is for one."""
 SCENARIOS: tuple[Scenario, ...] = get_args(Scenario)
-Base = Literal["bare", "python", "prepared", "built", "deployed", "rebuilt"]
+Base = Literal["bare", "prepared", "built", "deployed", "rebuilt"]
 """A host that nobody has touched, one with two deployments, and what cut runs left of these (see BEGINNINGS)."""
 
 
@@ -69,7 +69,7 @@ class Cut:
 
 SHIP, BUILD, SITE = "app : Ship the release", "app : Build the app", "app : Give the app its site"
 RELOAD, DEPLOY = "caddy : reload caddy", "app : Deploy"
-PYTHON, UV, CADDY = "python : Install Python", "python : Install uv", "caddy : Install Caddy"
+PYTHON, UV = "python : Install Python", "python : Install uv"
 FOLDER = "caddy : Make the folder for sites"
 LAST = (SHIP, BUILD, SITE, RELOAD, DEPLOY)
 
@@ -77,7 +77,7 @@ STEPS: dict[Scenario, tuple[str, ...]] = {
     "first": (
         PYTHON,
         UV,
-        CADDY,
+        "caddy : Install Caddy",
         FOLDER,
         "caddy : Make the folder for Caddy's drop-ins",
         "caddy : Keep Caddy running, with its admin socket to itself",
@@ -94,7 +94,7 @@ STEPS: dict[Scenario, tuple[str, ...]] = {
 
 _UPDATES: dict[Base, str] = {"deployed": SHIP, "rebuilt": SITE}
 BEGINNINGS: dict[Scenario, dict[Base, str]] = {
-    "first": {"bare": PYTHON, "python": CADDY, "prepared": SHIP, "built": SITE},
+    "first": {"bare": PYTHON, "prepared": SHIP, "built": SITE},
     "update": _UPDATES,
     "restart": _UPDATES,
 }
@@ -112,10 +112,10 @@ def steps_from(scenario: Scenario, base: Base) -> tuple[str, ...]:
 
 
 AT_WORK = (
-    Point("dpkg has unpacked Python, configured nothing", PYTHON, "dpkg-held unpack", ways=HARSH),
+    # One transaction of apt: Caddy is among what Python comes with.
+    Point("dpkg has unpacked Python and Caddy, configured nothing", PYTHON, "dpkg-held unpack", ways=HARSH),
     Point("pip installs uv", UV, "python3 *", "while", ways=HARSH),
-    Point("uv is complete, without its name", UV, "mv -T /opt/provision/*.new *", ways=("shell",)),
-    Point("dpkg has unpacked Caddy, configured nothing", CADDY, "dpkg-held unpack", ways=HARSH),
+    Point("uv is complete, without its name", UV, "mv -T -- /opt/provision/*.new *", ways=("shell",)),
 )
 """In the midst of the long steps of a first run."""
 

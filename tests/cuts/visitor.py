@@ -10,11 +10,9 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 
-from tests.e2e.cli import AUTHORITY, DOMAIN
-
-from provision.lab.lab import Lab
-from provision.lab.provider import Host
+from tests.e2e.cli import DOMAIN
 
 PACE = 0.5
 """Seconds between two requests."""
@@ -26,16 +24,16 @@ TIMEOUT = 240.0
 class Visitor:
     """Asks for the version over verified HTTPS: over one connection as long as it lives, and over a new one in turn."""
 
-    def __init__(self, lab: Lab, host: Host) -> None:
-        self._address, self._authority = host.address, lab.root(host) / AUTHORITY
+    def __init__(self, address: str, authority: Path) -> None:
+        self._address, self._authority = address, authority
         self._heard: list[list[str]] = []
         self.lost: list[str] = []
 
-    def ask(self) -> str:
+    def ask(self, path: str = "/version") -> str:
         """The version that a new visitor is served; empty where there is nothing."""
         try:
             with closing(self._connect()) as connection:
-                return self._ask(connection)
+                return self._ask(connection, path)
         except (OSError, http.client.HTTPException):
             return ""
 
@@ -83,8 +81,8 @@ class Visitor:
         if connection:
             connection.close()
 
-    def _ask(self, connection: http.client.HTTPSConnection) -> str:
-        connection.request("GET", "/version")
+    def _ask(self, connection: http.client.HTTPSConnection, path: str = "/version") -> str:
+        connection.request("GET", path)
         response = connection.getresponse()
         body = response.read().decode()
         if response.status != 200:

@@ -48,7 +48,7 @@ def _login() -> str:
         "key_files": "one file or a list; a relative path starts at the inventory's folder",
         "password": "for hosts without a key",
         "become_password": "sudo's, where it asks for one; see also `--ask-become-pass`",
-        "common_args": f"`-J`, `-i`, `-l`, `-p`, and `-o` with {code(_ssh_options())}",
+        "common_args": f"`-J`, `-i`, `-l`, `-p`, `-t`, and `-o` with {code(_ssh_options())}",
         "extra_args": "the same",
         "timeout": "seconds to connect",
     }

@@ -15,7 +15,13 @@ from provision.cli import main
 ARGUMENTS = {
     "INVENTORY": "a YAML inventory, or a folder of them",
     "HOST": "the name of a host",
+    "NAME": "the name of a role: a letter, then letters, digits and `_`",
+    "ROLE_FOLDER": "the folder of a role; those beside it, and those of provision, may run before it",
+    "FILE": "a file; `-` is standard input, and so is none at all",
+    "FILE...": "an encrypted file, or several",
+    "[-]": "standard input, as without it",
     "COMMAND": "a program and its arguments, or a line for the shell",
+    "SNAPSHOT": "the name of a snapshot",
     "VAR": "the name of a variable",
     "[INVENTORY] ROLE": "the name of a role, with or without an inventory before it",
     "{bash|zsh|fish}": "the shell that is to complete",
@@ -41,15 +47,15 @@ def commands_page() -> str:
 
 
 def commands(group: click.Group, context: click.Context) -> Iterator[click.Context]:
-    """A context of each command below ``group``, groups left out."""
+    """A context of each command below ``group``; groups are left out, but for those that are commands themselves."""
     for name in group.list_commands(context):
         command = group.get_command(context, name)
         assert command is not None
         below = click.Context(command, parent=context, info_name=name, **command.context_settings)
+        if not isinstance(command, click.Group) or command.invoke_without_command:
+            yield below
         if isinstance(command, click.Group):
             yield from commands(command, below)
-        else:
-            yield below
 
 
 def _anchor(context: click.Context) -> str:

@@ -14,7 +14,10 @@ from provision import tasks
 from provision.resources.kinds import KINDS
 from provision.schema import Option, fields_of
 
-OWN = ("systemd_unit", "uv_python", "release", "build", "deployment", "removal", "site")
+OWN = (
+    *("systemd_unit", "uv", "uv_python", "release", "build", "deployment", "removal"),
+    *("site", "site_options", "certificate", "firewall", "sshd"),
+)
 """The modules that Ansible has not, in the order in which a reader meets them."""
 
 
@@ -36,7 +39,7 @@ def modules_page() -> str:
         "<!-- Written by `make docs` from src/provision/resources; do not edit. -->",
         prose(about),
         *(_module(name, *named[name]) for name in ansible),
-        "# Modules that Ansible has not\n\nAll but the first are for the roles `python`, `app` and `caddy`.",
+        "# Modules that Ansible has not\n\nAll but the first are for the shipped roles.",
         *(_module(name, *named[name]) for name in OWN),
     ]
     return "\n\n".join(parts) + "\n"

@@ -17,9 +17,11 @@ from typing import Any, TypeVar
 import testinfra.host
 
 from provision.lab.inventory import write_inventory
-from provision.lab.provider import Host
+from provision.lab.provider import Host, Image
 
 PROVISION = Path(sys.executable).with_name("provision")
+IMAGES = [Image(distro, flavour) for distro in ("bookworm", "trixie") for flavour in ("minimal", "cloud")]
+"""Debian 12 and 13: bare, for root, and as a cloud has it, for a user with sudo."""
 NOTES = Path(__file__).parents[1] / "apps" / "notes"
 DOMAIN = "notes.test.internal"
 AUTHORITY = "var/lib/caddy/.local/share/caddy/pki/authorities/local/root.crt"
@@ -82,9 +84,9 @@ class Result:
         return "\n".join([*map(str, self.events), self.stderr, f"exit code {self.code}"])
 
 
-def provision(*words: str | Path) -> Result:
+def provision(*words: str | Path, timeout: float = 600.0) -> Result:
     """Run ``provision WORDS --json`` to its end."""
-    done = subprocess.run([PROVISION, *words, "--json"], capture_output=True, text=True, check=False, timeout=600)
+    done = subprocess.run([PROVISION, *words, "--json"], capture_output=True, text=True, check=False, timeout=timeout)
     return Result(done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr)
 
 
@@ -167,6 +169,10 @@ class Site:
         trust = ("--cacert", str(self.root / AUTHORITY))
         argv = ["curl", "--silent", "--show-error", "--max-time", "10", *where, *trust, *options, url]
         return subprocess.run(argv, capture_output=True, text=True, check=False)
+
+    def plain_curl(self, words: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        """curl with these words alone."""
+        return subprocess.run(["curl", "--max-time", "10", *words], capture_output=True, text=True, check=False)
 
     def get(self, path: str) -> Event | None:
         """The JSON that the site answers over verified HTTPS; None for any other answer."""

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 import testinfra
 import testinfra.host
-from tests.e2e.cli import prepare
+from tests.e2e.cli import IMAGES, Site, prepare
 from tests.e2e.held import end_silence
 from tests.e2e.placed import Place, Placed
 
+from provision.lab.claim import claimed
 from provision.lab.lab import Lab, base_folder
 from provision.lab.provider import Host, Image
 
@@ -34,16 +35,8 @@ def lab_base() -> Path:
 @pytest.fixture(scope="session")
 def lab_name() -> Iterator[str]:
     """A name for this session's lab: ``e2e``, or ``e2e-b``, ... while other sessions run on this machine."""
-    for name in ("e2e", *(f"e2e-{letter}" for letter in "bcdefgh")):
-        # In /run, not in the folder of labs: names of hosts belong to the machine, whoever's HOME is used.
-        with Path(f"/run/provision-{name}.session").open("w") as claim:
-            try:
-                fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue
-            yield name
-            return
-    pytest.fail("eight test sessions use labs on this machine already")
+    with claimed("e2e") as name:
+        yield name
 
 
 @pytest.fixture(scope="session")
@@ -54,6 +47,13 @@ def lab(lab_name: str, lab_base: Path) -> Iterator[Lab]:
     end_silence(lab_name)
     yield lab
     lab.down()
+
+
+@pytest.fixture(params=IMAGES, ids=str)
+def image(request: pytest.FixtureRequest) -> Image:
+    """Each image in turn."""
+    assert isinstance(request.param, Image)
+    return request.param
 
 
 @pytest.fixture
@@ -104,22 +104,26 @@ def prepared(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Im
     return prepared
 
 
-@pytest.fixture(scope="session")
-def add_prepared(lab: Lab, prepared: Callable[[Image], Path]) -> Callable[..., Host]:
-    """``add_prepared(image)``: like ``lab.add``, a host on which only the role app has something to do."""
+@pytest.fixture(scope="module")
+def add_prepared(lab: Lab, prepared: Callable[[Image], Path]) -> Iterator[Callable[..., Host]]:
+    """``add_prepared(image)``: a host on which only the role app has something to do, removed after the module."""
+    made: list[Host] = []
 
     def add_prepared(image: Image = Image()) -> Host:  # noqa: B008 # it is a constant
-        return lab.add(image, [prepared(image)])
+        made.append(lab.add(image, [prepared(image)]))
+        return made[-1]
 
-    return add_prepared
+    yield add_prepared
+    for host in made:
+        # A test may have removed it.
+        if host in lab.hosts:
+            lab.remove(host)
 
 
 @pytest.fixture(scope="module")
-def prepared_host(lab: Lab, add_prepared: Callable[..., Host]) -> Iterator[Host]:
+def prepared_host(add_prepared: Callable[..., Host]) -> Host:
     """A bookworm host with Python and Caddy that the tests of one module share."""
-    host = add_prepared()
-    yield host
-    lab.remove(host)
+    return add_prepared()
 
 
 @pytest.fixture(scope="session")
@@ -136,6 +140,18 @@ def inspect() -> Callable[[Host], testinfra.host.Host]:
         )
 
     return inspect
+
+
+@pytest.fixture(scope="session")
+def make_site(
+    lab: Lab, inspect: Callable[[Host], testinfra.host.Host], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Site]:
+    """``make_site(host, app_workers=1)``: the example app for a host, not there yet."""
+
+    def make_site(host: Host, **variables: object) -> Site:
+        return Site(tmp_path_factory.mktemp("site"), host, lab.root(host), inspect(host), **variables)
+
+    return make_site
 
 
 @pytest.fixture(scope="module")

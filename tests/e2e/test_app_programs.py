@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 
 import pytest
-import testinfra.host
 from tests.e2e.cli import AUTHORITY, DOMAIN, Site, wait_for
 from tests.e2e.visitors import Visitors
 
@@ -34,14 +33,8 @@ APP = "app = FastAPI(title=settings.app_title, version=__version__)"
 
 
 @pytest.fixture(scope="module")
-def site(
-    lab: Lab,
-    prepared_host: Host,
-    inspect: Callable[[Host], testinfra.host.Host],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Site:
-    host = prepared_host
-    site = Site(tmp_path_factory.mktemp("site"), host, lab.root(host), inspect(host), app_drain=3)
+def site(prepared_host: Host, make_site: Callable[..., Site]) -> Site:
+    site = make_site(prepared_host, app_drain=3)
     site.up()
     return site
 
@@ -93,7 +86,7 @@ def break_app(site: Site, kind: str) -> None:
                 'return {"status": "ok"',
                 'raise HTTPException(503, "broken")\n    return {"status": "ok"',
             )
-            site.set(app_health_path="/health", app_start_timeout=5)
+            site.set(app_health_path="/health", app_start_timeout=20)
         case "migration":
             site.set(app_migrate_command=["echo halfway", "exit 7"])
         case "syntax":

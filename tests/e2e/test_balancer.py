@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
 import testinfra.host
 import yaml
-from tests.e2e.cli import AUTHORITY, provision
+from tests.e2e.cli import AUTHORITY, provision, wait_for
 from tests.e2e.fleet import Fleet
 from tests.e2e.visitors import Visitors
 
@@ -26,11 +27,12 @@ class Balanced(Fleet):
         self.lab, self.front, self.apps = lab, hosts[0], hosts[1:]
         super().__init__("mirror", folder, hosts, views, caddy_health_path="/healthz")
 
-    def set(self, **variables: object) -> None:  # type: ignore[override]
-        """Write the inventory, with these variables of the app's hosts besides the usual ones."""
+    def set(self, of_front: Mapping[str, object] | None = None, **variables: object) -> None:  # type: ignore[override]
+        """Write the inventory, with these variables of the app's hosts, and of the balancer, besides the usual ones."""
         super().set()
         tree = yaml.safe_load(self.inventory.read_text())
-        front = {"roles": ["caddy"], "caddy_upstreams": [host.address for host in self.apps]}
+        upstreams = [host.address for host in self.apps]
+        front = {"roles": ["caddy"], "caddy_upstreams": upstreams, **(of_front or {})}
         app = {
             "app_drain": 2,
             "app_balancer_drain": 3,
@@ -55,6 +57,13 @@ class Balanced(Fleet):
         log = self.views[0].check_output("journalctl -u caddy -o cat --since %s | grep %s | grep 503 || :", since, LEFT)
         return {host.name: log.count(f"{host.address}:80") for host in self.apps}
 
+    def refused(self, since: str) -> bool:
+        """Whether a check of the balancer has been refused since then."""
+        log = self.views[0].check_output(
+            "journalctl -u caddy -o cat --since %s | grep %s || :", since, "HTTP request failed"
+        )
+        return "connection refused" in log
+
     def now(self) -> str:
         """The time of the balancer."""
         return str(self.views[0].check_output("date '+%Y-%m-%d %H:%M:%S'"))
@@ -66,14 +75,12 @@ def balanced(
     add_prepared: Callable[..., Host],
     inspect: Callable[[Host], testinfra.host.Host],
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Balanced]:
+) -> Balanced:
     hosts = [add_prepared(), add_prepared(), add_prepared()]
     balanced = Balanced(tmp_path_factory.mktemp("balanced"), lab, hosts, [inspect(host) for host in hosts])
     balanced.up()
     balanced.settle()
-    yield balanced
-    for host in hosts:
-        lab.remove(host)
+    return balanced
 
 
 @pytest.fixture(autouse=True)
@@ -127,18 +134,46 @@ def test_what_a_killed_deployment_took_out_comes_back_by_itself_and_by_the_next_
     balanced.settle()
 
 
-def test_a_host_that_is_gone_is_not_asked(balanced: Balanced) -> None:
-    """Who asks while it goes waits for the other; afterwards nobody does."""
-    slot = (balanced.lab.root(balanced.apps[0]) / "srv/mirror/active").readlink().name
-    balanced.views[1].check_output("systemctl stop caddy %s", f"app-mirror@{slot}.service")
-    visitors = balanced.visitors()
-    try:
+@pytest.fixture
+def gone(balanced: Balanced) -> Callable[[], AbstractContextManager[None]]:
+    """A block in which the first of the app's hosts refuses connections."""
+
+    @contextmanager
+    def stopped() -> Iterator[None]:
+        balanced.views[1].check_output("systemctl stop caddy")
+        try:
+            yield
+        finally:
+            balanced.views[1].check_output("systemctl start caddy")
+
+    return stopped
+
+
+def test_a_host_that_is_gone_is_not_asked(balanced: Balanced, gone: Callable[[], AbstractContextManager[None]]) -> None:
+    before, visitors = balanced.now(), balanced.visitors()
+    with gone():
+        wait_for("the balancer to notice", lambda: balanced.refused(before))
         with visitors.coming(at_least=300):
             pass
-    finally:
-        balanced.views[1].check_output("systemctl start caddy %s", f"app-mirror@{slot}.service")
 
     assert visitors.lost == []
+
+
+def test_a_host_that_goes_costs_what_had_a_body_and_was_under_way(
+    balanced: Balanced, gone: Callable[[], AbstractContextManager[None]]
+) -> None:
+    """Without a check that finds it first: who asks without a body waits for the other host, which is not blamed."""
+    balanced.set(of_front={"caddy_health_interval": 600})
+    balanced.up()
+    visitors = balanced.visitors()
+
+    with visitors.coming(at_least=0), gone():
+        answered = visitors.answered
+        wait_for("many requests", lambda: visitors.answered >= answered + 1000)
+
+    # Each of the six visitors has one request under way, and is told of it once.
+    assert len(visitors.lost) <= 6
+    assert set(visitors.lost) <= {"status 502: b''"}
 
 
 def test_a_host_whose_caddy_reloads_loses_nothing(balanced: Balanced) -> None:

@@ -11,27 +11,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import testinfra.host
 from tests.e2e.cli import PROVISION, Site, wait_for
 from tests.e2e.terminal import terminal
 
-from provision.lab.lab import Lab
 from provision.lab.provider import Host
 
 SECRET = "s3cr3t %h $HOME 'x\""
 
 
 @pytest.fixture(scope="module")
-def site(
-    lab: Lab,
-    prepared_host: Host,
-    inspect: Callable[[Host], testinfra.host.Host],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Site:
+def site(prepared_host: Host, make_site: Callable[..., Site]) -> Site:
     """The example app, serving."""
-    folder = tmp_path_factory.mktemp("site")
-    host = prepared_host
-    site = Site(folder, host, lab.root(host), inspect(host), app_env={"SECRET_KEY": SECRET})
+    site = make_site(prepared_host, app_env={"SECRET_KEY": SECRET})
     site.up()
     return site
 

@@ -40,7 +40,6 @@ def prepared_host(lab: Lab, add_prepared: Callable[..., Host]) -> Iterator[Host]
     lab.restart(host)
     yield host
     subprocess.run(["umount", "--lazy", srv], check=True)
-    lab.remove(host)
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +95,12 @@ def port_taken(mirror: Placed, after: ExitStack) -> None:
 def slow_start(mirror: Placed, _: ExitStack) -> None:
     start_with(mirror, "await asyncio.sleep(90)")
     mirror.set(app_start_timeout=5)
+
+
+def slow_worker(mirror: Placed, _: ExitStack) -> None:
+    """As on a host with little processor: a worker is too busy to say that it lives for longer than uvicorn waits."""
+    mirror.edit("main.py", APP, f"import ctypes; ctypes.PyDLL(None).sleep(8)\n{APP}")
+    mirror.set(app_workers=2, app_start_timeout=25)
 
 
 def health_500(mirror: Placed, _: ExitStack) -> None:
@@ -174,6 +179,7 @@ ROWS = [
     Row(lifespan_failure, (r"RuntimeError: the queue is closed", r"cause: the app's own startup failed")),
     Row(port_taken, (r"port 800[01] is held by python3 \(pid \d+, squatter.service\)",)),
     Row(slow_start, (r"after 5 s", "app_start_timeout")),
+    Row(slow_worker, (r"more than 5 s to begin on this host", "app_workers: 1")),
     Row(health_500, (r"ZeroDivisionError: division by zero", r"GET /health answered 500, not 200")),
     Row(migration_fails, (r"RuntimeError: no such column: colour", r"the migration failed")),
     Row(migration_hangs, (r"waiting for the lock", "app_migrate_timeout")),

@@ -7,10 +7,8 @@ import subprocess
 from collections.abc import Callable
 
 import pytest
-import testinfra.host
 from tests.e2e.cli import PROVISION, Site, wait_for
 
-from provision.lab.lab import Lab
 from provision.lab.provider import Host
 
 MIGRATION = """
@@ -23,15 +21,9 @@ def upgrade():
 
 
 @pytest.fixture(scope="module")
-def deployed(
-    lab: Lab,
-    prepared_host: Host,
-    inspect: Callable[[Host], testinfra.host.Host],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Site:
+def deployed(prepared_host: Host, make_site: Callable[..., Site]) -> Site:
     """The example app on this module's host."""
-    host = prepared_host
-    return Site(tmp_path_factory.mktemp("site"), host, lab.root(host), inspect(host), app_drain=3)
+    return make_site(prepared_host, app_drain=3)
 
 
 @pytest.fixture

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
-import testinfra.host
 from tests.e2e.cli import Event, Result, Site, provision
 
 from provision.lab.inventory import write_inventory
-from provision.lab.lab import Lab
 from provision.lab.provider import Host
 
 
@@ -29,16 +27,9 @@ class Fleet:
 
 
 @pytest.fixture(scope="module")
-def fleet(
-    lab: Lab,
-    add_prepared: Callable[..., Host],
-    inspect: Callable[[Host], testinfra.host.Host],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Fleet]:
+def fleet(add_prepared: Callable[..., Host], make_site: Callable[..., Site]) -> Fleet:
     hosts = [add_prepared(), add_prepared()]
-    yield Fleet(*(Site(tmp_path_factory.mktemp("site"), host, lab.root(host), inspect(host)) for host in hosts))
-    for host in hosts:
-        lab.remove(host)
+    return Fleet(*map(make_site, hosts))
 
 
 @pytest.fixture(scope="module", autouse=True)

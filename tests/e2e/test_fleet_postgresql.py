@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,6 @@ import yaml
 from tests.e2e.cli import PROVISION, Result, provision
 from tests.e2e.fleet import Fleet
 
-from provision.lab.lab import Lab
 from provision.lab.provider import Host
 
 APP = ["python", "postgresql", "caddy", "app"]
@@ -68,15 +67,12 @@ class Shop(Fleet):
 
 @pytest.fixture(scope="module")
 def shop(
-    lab: Lab,
     add_prepared: Callable[..., Host],
     inspect: Callable[[Host], testinfra.host.Host],
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Shop]:
+) -> Shop:
     hosts = [add_prepared(), add_prepared(), add_prepared()]
-    yield Shop(tmp_path_factory.mktemp("shop"), hosts, [inspect(host) for host in hosts])
-    for host in hosts:
-        lab.remove(host)
+    return Shop(tmp_path_factory.mktemp("shop"), hosts, [inspect(host) for host in hosts])
 
 
 @pytest.fixture(scope="module", autouse=True)

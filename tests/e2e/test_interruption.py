@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import testinfra.host
 from tests.e2e.cli import Site, provision, wait_for
 from tests.e2e.held import Held, running, silence, write_role
 
@@ -78,10 +77,8 @@ CUTS = (
 """In the middle of apt, of the build and of the deployment."""
 
 
-def test_the_main_job_is_taken_up_where_it_was_cut(
-    lab: Lab, fresh_host: Host, inspect: Callable[[Host], testinfra.host.Host], tmp_path: Path
-) -> None:
-    site = Site(tmp_path, fresh_host, lab.root(fresh_host), inspect(fresh_host))
+def test_the_main_job_is_taken_up_where_it_was_cut(lab: Lab, fresh_host: Host, make_site: Callable[..., Site]) -> None:
+    site = make_site(fresh_host)
     for kind, text, completed, untouched in CUTS:
         with running(site.inventory) as run:
             run.wait_for(kind, text)

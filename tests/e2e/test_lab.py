@@ -136,6 +136,23 @@ def test_a_host_begins_where_another_was_saved(lab: Lab, fresh_host: Host, tmp_p
     lab.remove(again)
 
 
+def test_a_restored_host_is_as_at_its_snapshot(own_name: str, lab_base: Path) -> None:
+    lab = Lab.up(own_name, lab_base)
+    (host,) = lab.hosts
+    lab.run(host, "echo kept >/etc/kept")
+    invoke = CliRunner().invoke
+
+    invoke(command, ["snapshot", "--name", own_name], catch_exceptions=False)
+    for _ in range(2):
+        lab.run(host, "echo written >/etc/kept; touch /etc/later; rm /etc/issue")
+        invoke(command, ["restore", "--name", own_name], catch_exceptions=False)
+        assert lab.run(host, "cat /etc/kept; ls /etc/later /etc/issue").stdout == "kept\n/etc/issue\n"
+
+    with pytest.raises(ConfigError, match=f"{host.name} has no snapshot 'other'") as caught:
+        invoke(command, ["restore", "--name", own_name, "other"], catch_exceptions=False)
+    assert caught.value.hint == "there are: snapshot"
+
+
 def test_a_restart_keeps_the_disk_and_forgets_what_was_in_memory(lab: Lab, fresh_host: Host) -> None:
     boot = lab.run(fresh_host, _BOOT).stdout
     lab.run(fresh_host, "echo kept >/root/kept; echo lost >/run/lost")

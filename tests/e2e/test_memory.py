@@ -52,7 +52,8 @@ def test_what_a_worker_takes_is_on_record_and_limits_follow(mirror: Placed) -> N
     left = int(total_mb(mirror) * 0.9 - 250 - (2 * measured + 60))
     most = int(total_mb(mirror) * 0.8)
     assert int(mirror.show(mirror.slot, "MemoryMax")) // 2**20 == min(left, most)
-    assert int(mirror.show(mirror.slot, "MemoryHigh")) < int(mirror.show(mirror.slot, "MemoryMax"))
+    # It would slow down all workers of the slot, and for minutes.
+    assert mirror.show(mirror.slot, "MemoryHigh") == "infinity"
 
 
 def test_sizes_stay_until_they_are_asked_for(mirror: Placed) -> None:

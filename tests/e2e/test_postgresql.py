@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,6 @@ from tests.e2e.cli import Result, provision
 from tests.e2e.ledger import APP, Ledger
 
 from provision.lab.inventory import write_inventory
-from provision.lab.lab import Lab
 from provision.lab.provider import Host, Image
 from provision.resources.postgresql_server import literal
 
@@ -43,14 +42,12 @@ ALTER DATABASE ledger OWNER TO postgres;
 
 @pytest.fixture(scope="module")
 def ledger(
-    lab: Lab,
     add_prepared: Callable[..., Host],
     inspect: Callable[[Host], testinfra.host.Host],
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Ledger]:
+) -> Ledger:
     host = add_prepared(Image("trixie"))
-    yield Ledger(tmp_path_factory.mktemp("ledger"), [host], [inspect(host)])
-    lab.remove(host)
+    return Ledger(tmp_path_factory.mktemp("ledger"), [host], [inspect(host)])
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 import urllib.parse
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 import testinfra.host
 from tests.e2e.cli import Result, wait_for
 from tests.e2e.ledger import APP, Ledger
+from tests.e2e.processes import watched_command_lines
 
 from provision.lab.lab import Lab
 from provision.lab.provider import Host
@@ -58,41 +56,15 @@ def pair(
     add_prepared: Callable[..., Host],
     inspect: Callable[[Host], testinfra.host.Host],
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Pair]:
+) -> Pair:
     hosts = [add_prepared(), add_prepared()]
-    yield Pair(lab, Ledger(tmp_path_factory.mktemp("ledger"), hosts, [inspect(host) for host in hosts]))
-    for host in hosts:
-        lab.remove(host)
-
-
-@contextmanager
-def watching_arguments(*words: str) -> Iterator[list[str]]:
-    """Collect what processes of this machine, and so of its containers, are called while ``words`` are among it."""
-    found: list[str] = []
-    over = threading.Event()
-
-    def watch() -> None:
-        while not over.wait(0.01):
-            for path in Path("/proc").glob("[0-9]*/cmdline"):
-                try:
-                    text = path.read_bytes().decode(errors="replace")
-                except OSError:
-                    continue
-                found.extend(text for word in words if word in text)
-
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
-        yield found
-    finally:
-        over.set()
-        thread.join()
+    return Pair(lab, Ledger(tmp_path_factory.mktemp("ledger"), hosts, [inspect(host) for host in hosts]))
 
 
 @pytest.fixture(scope="module", autouse=True)
 def first(pair: Pair) -> tuple[Result, list[str]]:
     """The run on two bare hosts, and what could be seen in `ps` meanwhile."""
-    with watching_arguments(PASSWORD, ENCODED) as seen:
+    with watched_command_lines([PASSWORD, ENCODED]) as seen:
         return pair.up(), seen
 
 

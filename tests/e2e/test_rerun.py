@@ -7,10 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
-import testinfra.host
 from tests.e2e.cli import DOMAIN, Site, wait_for
 
-from provision.lab.lab import Lab
 from provision.lab.provider import Host
 
 TRIES = 5
@@ -41,15 +39,9 @@ MANAGED = [
 
 
 @pytest.fixture(scope="module")
-def deployed(
-    lab: Lab,
-    prepared_host: Host,
-    inspect: Callable[[Host], testinfra.host.Host],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Site:
+def deployed(prepared_host: Host, make_site: Callable[..., Site]) -> Site:
     """The example app on this module's host."""
-    host = prepared_host
-    return Site(tmp_path_factory.mktemp("site"), host, lab.root(host), inspect(host))
+    return make_site(prepared_host)
 
 
 @pytest.fixture

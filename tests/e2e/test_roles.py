@@ -12,13 +12,11 @@ from pathlib import Path
 
 import pytest
 import testinfra.host
-from tests.e2e.cli import DOMAIN, TEST_SITE, Result, copy_of_notes, provision
+from tests.e2e.cli import DOMAIN, IMAGES, TEST_SITE, Result, copy_of_notes, provision
 
 from provision.lab.inventory import write_inventory
 from provision.lab.lab import Lab
 from provision.lab.provider import Host, Image
-
-IMAGES = [Image(distro, flavour) for distro in ("bookworm", "trixie") for flavour in ("minimal", "cloud")]
 
 
 @dataclass(frozen=True)
@@ -42,13 +40,6 @@ def fleet(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]
     yield Fleet(hosts, inventory, provision("up", inventory), provision("up", inventory))
     for host in hosts.values():
         lab.remove(host)
-
-
-@pytest.fixture(params=IMAGES, ids=str)
-def image(request: pytest.FixtureRequest) -> Image:
-    """Each image in turn."""
-    assert isinstance(request.param, Image)
-    return request.param
 
 
 @pytest.fixture

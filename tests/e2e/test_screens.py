@@ -9,11 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import testinfra.host
 from tests.e2e.cli import DOMAIN, PROVISION, Site
 from tests.e2e.terminal import Terminal, terminal
 
-from provision.lab.lab import Lab
 from provision.lab.provider import Host
 
 GONE = "gone-in-frankfurt.example.internal"
@@ -32,14 +30,9 @@ class Shown:
 
 
 @pytest.fixture(scope="module")
-def shown(
-    lab: Lab,
-    host: Host,
-    inspect: Callable[[Host], testinfra.host.Host],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Shown:
+def shown(host: Host, make_site: Callable[..., Site]) -> Shown:
     """Deployed in front of a terminal of 80 columns."""
-    site = Site(tmp_path_factory.mktemp("site"), host, lab.root(host), inspect(host))
+    site = make_site(host)
     two = site.inventory.with_name("two.yml")
     gone = f"    {GONE}:\n      ansible_host: 127.0.0.1\n      ansible_port: 9\n"
     two.write_text(site.inventory.read_text().replace("  vars:", f"{gone}  vars:"))
@@ -148,7 +141,9 @@ def test_control_c_leaves_no_line_of_the_tree(shown: Shown) -> None:
         (("up", "INVENTORY", "--limit", "nosuch"), 2, "error: no host and no group matches 'nosuch'"),
         (("up", "--nosuch"), 2, "error: no such option '--nosuch'"),
         (("logs", "INVENTORY", "-n", "50", "--grep", "startup complete"), 0, "Application startup complete."),
+        (("status", "INVENTORY"), 0, "serving"),
         (("releases", "INVENTORY"), 0, "serving"),
+        (("history", "INVENTORY"), 0, "provision up"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import subprocess
-import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import testinfra.host
 from tests.e2e.placed import Place, Placed
+from tests.e2e.private_index import START, URL, make_wheel, place_index
 from tests.e2e.pythons import INSTALL_PYTHON, MIRROR_URL, VERSION, give_mirror
 
 from provision.lab.lab import Lab
@@ -97,19 +97,6 @@ def git(folder: Path, *words: str) -> None:
     subprocess.run(["git", "-C", folder, *identity, *words], check=True, capture_output=True)
 
 
-def make_wheel(folder: Path, name: str, modules: dict[str, str], requires: str = "") -> Path:
-    """A wheel of version 1.0, as small as one can be."""
-    path, info = folder / f"{name}-1.0-py3-none-any.whl", f"{name}-1.0.dist-info"
-    metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n" + (requires and f"Requires-Dist: {requires}\n")
-    tags = "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-    files = {**modules, f"{info}/METADATA": metadata, f"{info}/WHEEL": tags}
-    with zipfile.ZipFile(path, "w") as archive:
-        for file, text in files.items():
-            archive.writestr(file, text)
-        archive.writestr(f"{info}/RECORD", "".join(f"{file},,\n" for file in [*files, f"{info}/RECORD"]))
-    return path
-
-
 def test_a_wheel_serves(place: Place) -> None:
     named = {"app_name": "wheel", "caddy_domain": "wheel.test.internal"}
     app = place(
@@ -127,47 +114,17 @@ def test_a_wheel_serves(place: Place) -> None:
     assert not starlette.name.startswith("starlette-1.10")
 
 
-INDEX = """
-import base64, http.server, sys
-login, wheel = open(sys.argv[1]).read(), sys.argv[2]
-class Index(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        asked = self.headers.get("Authorization", "").removeprefix("Basic ")
-        if base64.b64decode(asked).decode() != login:
-            return self.answer(401, b"", {"WWW-Authenticate": "Basic"})
-        if self.path.endswith(".whl"):
-            return self.answer(200, open(wheel, "rb").read())
-        if self.path == "/simple/shop-secrets/":
-            name = wheel.rpartition("/")[2]
-            return self.answer(200, f'<a href="/{name}">{name}</a>'.encode(), {"Content-Type": "text/html"})
-        self.answer(302, b"", {"Location": "https://pypi.org" + self.path})
-    do_HEAD = do_GET
-    def answer(self, status, body, headers={}):
-        self.send_response(status)
-        for name, value in {"Content-Length": str(len(body)), **headers}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
-http.server.ThreadingHTTPServer(("127.0.0.1", 8765), Index).serve_forever()
-"""
-"""An index with a login and one package, which knows where the others are."""
-
 PASSWORD = 'c0rrect "horse" battery'
 
 
 @pytest.fixture
 def index(place: Place) -> Iterator[Placed]:
     """An app that needs a package of a private index, and that index on its host."""
-    app = place("private", app_workers=1, app_index_url="http://127.0.0.1:8765/simple", app_index_username="me")
-    folder = app.root / "opt" / "index"
-    folder.mkdir()
-    wheel = make_wheel(folder, "shop_secrets", {"shop_secrets.py": 'WORD = "hush"\n'})
-    (folder / "index.py").write_text(INDEX)
-    (folder / "login").write_text(f"me:{PASSWORD}")
+    app = place("private", app_workers=1, app_index_url=URL, app_index_username="me")
+    wheel = place_index(app.root)
+    (app.root / "opt/index/login").write_text(f"me:{PASSWORD}")
     app.view.check_output(INSTALL_PYTHON)
-    app.view.check_output(
-        f"systemd-run --unit index python3 /opt/index/index.py /opt/index/login /opt/index/{wheel.name}"
-    )
+    app.view.check_output(START.format(login="/opt/index/login", wheel=wheel.name))
     yield app
     app.view.check_output("systemctl stop index")
 

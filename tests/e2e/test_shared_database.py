@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import testinfra.host
@@ -10,7 +10,6 @@ from tests.e2e.cli import provision
 from tests.e2e.fleet import Fleet
 from tests.e2e.held import write_role
 
-from provision.lab.lab import Lab
 from provision.lab.provider import Host
 
 MIGRATE = ["sleep 1", "date >>$STATE_DIRECTORY/migrations"]
@@ -34,19 +33,16 @@ class Shop(Fleet):
 
 @pytest.fixture(scope="module")
 def shop(
-    lab: Lab,
     add_prepared: Callable[..., Host],
     inspect: Callable[[Host], testinfra.host.Host],
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Shop]:
+) -> Shop:
     hosts = [add_prepared(), add_prepared()]
     views = [inspect(host) for host in hosts]
     folder = tmp_path_factory.mktemp("shop")
     shop = Shop("mirror", folder, hosts, views, app_database="shop", app_migrate_command=MIGRATE)
     shop.up()
-    yield shop
-    for host in hosts:
-        lab.remove(host)
+    return shop
 
 
 @pytest.fixture(autouse=True)

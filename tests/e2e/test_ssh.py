@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import shlex
 import threading
@@ -89,6 +90,16 @@ def user_id(connection: ssh.SshConnection) -> bytes:
     return stream.receive()
 
 
+def assert_passes(connection: ssh.SshConnection, data: bytes) -> None:
+    """Root's shell sends back what it is sent, while it is sent."""
+    stream = connection.root_stream(f"head -c {len(data)}")
+    sender = threading.Thread(target=stream.send, args=(data,))
+    sender.start()
+    received = b"".join(iter(stream.receive, b""))
+    sender.join()
+    assert hashlib.sha256(received).digest() == hashlib.sha256(data).digest()
+
+
 @pytest.mark.parametrize("shell", SHELLS)
 def test_root_under_every_login_shell(connect: Connect, shell: str) -> None:
     """One quoting for all of them."""
@@ -133,6 +144,15 @@ def test_sudo_that_refuses_is_explained(connect: Connect, user: str, password: s
     assert "wrong" not in f"{caught.value} {caught.value.log} {caught.value.hint}"
 
 
+def test_a_sudo_that_wants_a_terminal_gets_one(cloud: Host) -> None:
+    """With ansible_ssh_common_args: -tt; every byte passes through it in both directions."""
+    data = bytes(range(256)) * 4_000
+    seated = dataclasses.replace(login(cloud, "seated"), common_args="-tt")
+    with contextlib.closing(ssh.connect(seated, host_keys=HostKeyPolicy())) as connection:
+        assert user_id(connection) == b"0\n"
+        assert_passes(connection, data)
+
+
 def test_a_wrong_password_counts_once(lab: Lab, cloud: Host, connect: Connect) -> None:
     """More attempts may lock the account."""
 
@@ -173,12 +193,7 @@ def test_bytes_pass_through_sudo_unchanged(connect: Connect, user: str) -> None:
     """Also where sudo puts itself in between, as newer ones do by default."""
     data = bytes(range(256)) * 40_000
     with connect(user, PASSWORD) as connection:
-        stream = connection.root_stream(f"head -c {len(data)}")
-        sender = threading.Thread(target=stream.send, args=(data,))
-        sender.start()
-        received = b"".join(iter(stream.receive, b""))
-        sender.join()
-    assert hashlib.sha256(received).digest() == hashlib.sha256(data).digest()
+        assert_passes(connection, data)
 
 
 def test_the_password_is_in_no_process_list(lab: Lab, cloud: Host, connect: Connect) -> None:

@@ -5,13 +5,10 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
-import testinfra.host
 from tests.e2e.cli import DOMAIN, Result, Site, provision, wait_for
 
-from provision.lab.lab import Lab
 from provision.lab.provider import Host
 
 RUN_OF_ALEMBIC = "Context impl SQLiteImpl"
@@ -19,14 +16,9 @@ RUN_OF_ALEMBIC = "Context impl SQLiteImpl"
 
 
 @pytest.fixture(scope="module")
-def site(
-    lab: Lab,
-    host: Host,
-    inspect: Callable[[Host], testinfra.host.Host],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Site:
+def site(host: Host, make_site: Callable[..., Site]) -> Site:
     """The example app for a bare host, not there yet."""
-    return Site(tmp_path_factory.mktemp("site"), host, lab.root(host), inspect(host))
+    return make_site(host)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -131,11 +123,9 @@ def test_http_is_sent_to_https(site: Site) -> None:
     assert answer.stdout == f"308 https://{DOMAIN}/health?x=1"
 
 
-def test_looking_leaves_a_fresh_host_as_it_was(
-    lab: Lab, fresh_host: Host, inspect: Callable[[Host], testinfra.host.Host], tmp_path: Path, first: Result
-) -> None:
+def test_looking_leaves_a_fresh_host_as_it_was(fresh_host: Host, make_site: Callable[..., Site], first: Result) -> None:
     """And the plan is true: it names as many changes as the first run on such a host made."""
-    fresh = Site(tmp_path, fresh_host, lab.root(fresh_host), inspect(fresh_host))
+    fresh = make_site(fresh_host)
     before = fresh.listing()
 
     for words in (("plan",), ("plan", "--diff"), ("up", "--check")):

@@ -104,11 +104,15 @@ def closed_port() -> int:
 
 
 def shipped() -> set[str]:
-    """All files of the package, as git lists them; ``src/provision/roles`` is a link, so git names it alone."""
+    """All files of the package, as git lists them; ``src/provision/roles`` is a link, so git names it alone.
+
+    Tests of roles are left out: whoever has the wheel uses the roles.
+    """
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "src/provision", "roles"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
     names = {name.removeprefix("src/") for name in listed if name.startswith("src/") and (ROOT / name).is_file()}
-    return names | {f"provision/{name}" for name in listed if name.startswith("roles/") and (ROOT / name).is_file()}
+    roles = [name for name in listed if name.startswith("roles/") and "/tests/" not in name]
+    return names | {f"provision/{name}" for name in roles if (ROOT / name).is_file()}
 
 
 def test_the_wheel_holds_every_file_of_the_package(wheel: Path) -> None:
@@ -124,6 +128,7 @@ def test_the_sdist_holds_every_file_once(dist: Path) -> None:
         names = [name.partition("/")[2] for name in archive.getnames()]
     assert len(names) == len(set(names))
     assert {f"src/{name}" for name in shipped()} <= set(names)
+    assert {f"src/provision/{path.relative_to(ROOT)}" for path in ROOT.glob("roles/*/tests/*.yml")} <= set(names)
     assert {"LICENSE", "README.md", "pyproject.toml", "tests/unit/test_docs.py"} <= set(names)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import testinfra.host
@@ -30,7 +30,7 @@ def placed(
     add_prepared: Callable[..., Host],
     inspect: Callable[[Host], testinfra.host.Host],
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Placed]:
+) -> Placed:
     """A host whose distribution has Python 3.13, and that can have an older one."""
     bookworm, trixie = add_prepared(), add_prepared(Image("trixie"))
     give_mirror(lab, bookworm, inspect(bookworm), trixie)
@@ -40,8 +40,7 @@ def placed(
         file.write("iniconfig==2.0.0\n")
     placed.set(app_env={"GREETING": "hello"}, app_health_path="/version?words=gate", python_downloads_url=MIRROR_URL)
     placed.up()
-    yield placed
-    lab.remove(trixie)
+    return placed
 
 
 @pytest.fixture

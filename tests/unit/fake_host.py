@@ -20,6 +20,7 @@ from provision.resources.base import Diff, Facts, Read, Resource, Shell, State, 
 from provision.resources.task import Handler, Playbook, Task
 from provision.shell import lines, sh
 from provision.transport.frames import Frame
+from provision.transport.session import Bounds
 
 DEBIAN = "id=debian\nversion=12\ncodename=bookworm\nkernel=web1 x86_64\nvcpus=2\nmemory=2048000\nuid=0\n"
 
@@ -101,7 +102,9 @@ class FakeHost:
     surveys: list[Mapping[str, bytes]] = field(default_factory=list)
     _pending: dict[str, str] = field(default_factory=dict)
 
-    def trip(self, files: Mapping[str, bytes], on_frame: Callable[[Frame], None]) -> None:
+    def trip(
+        self, files: Mapping[str, bytes], on_frame: Callable[[Frame], None], *, bounds: Bounds | None = None
+    ) -> None:
         """What session.Session does, without a shell."""
         self.trips += 1
         if "audit.json" in files:

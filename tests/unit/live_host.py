@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from provision import script
+from provision.answers import SurveyParser
 from provision.plan import compare
 from provision.resources.base import Diff, Facts, Read, Reading, Resource
-from provision.script import SurveyParser
 from provision.transport.frames import FrameReader
 
 ME: dict[str, Any] = {"owner": getpass.getuser(), "group": grp.getgrgid(os.getgid()).gr_name}
@@ -36,7 +36,7 @@ class Host:
         folder = self._scratch / "reads"
         folder.mkdir(exist_ok=True)
         for name, data in script.survey(reads, contents=True).items():
-            (folder / name).write_bytes(data.replace(b'sh "$here/read-', self._shell.encode() + b' "$here/read-'))
+            (folder / name).write_bytes(data.replace(b' sh "$here/', f' {self._shell} "$here/'.encode()))
         environment = {**os.environ, "nonce": "test", "here": str(folder)}
         answer = subprocess.run([self._shell, folder / "main"], env=environment, stdout=subprocess.PIPE, check=True)
         parser = SurveyParser(reads)

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from provision import script
+from provision.answers import Observed, SurveyParser
 from provision.resources.base import Read, Reading
-from provision.script import Observed, SurveyParser
 from provision.transport.frames import Frame
 from provision.transport.local import LocalConnection
 from provision.transport.session import Session

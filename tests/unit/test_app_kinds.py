@@ -15,7 +15,8 @@ from provision.errors import ConfigError, Position, Refused
 from provision.plan import compare
 from provision.resources.base import Diff, Facts, Read, Reading, Rendered, Resource, Shell, partial
 from provision.resources.build import Build
-from provision.resources.deployment import Deployment, identity_of, is_local, rollback
+from provision.resources.database import identity_of, is_local
+from provision.resources.deployment import Deployment, rollback
 from provision.resources.release import Release
 from provision.resources.removal import Removal
 from provision.source import pack
@@ -63,7 +64,7 @@ def build(deployment: Deployment) -> Build:
 
 def changes(resource: Resource, observed: Reading | None = None, facts: Facts = FACTS) -> Diff:
     """What differs on a host whose only read says ``observed``."""
-    (read,) = resource.reads()
+    (read,) = (read for read in resource.reads() if isinstance(read, Shell))
     readings: Mapping[Read, Reading] = {read: observed or {}}
     return compare(resource.desired(facts), readings, facts)
 
@@ -376,10 +377,15 @@ def test_fields_that_cannot_be_meant_are_refused(deployment: Deployment, differe
         replace(deployment, **difference)
 
 
+@pytest.mark.parametrize("status", ["124", "137"])
+def test_a_reading_that_was_cut_off_is_no_reason_to_deploy(deployment: Deployment, status: str) -> None:
+    with pytest.raises(Refused, match="took more than 60 s to tell what serves of notes"):
+        deployment.change(changes(deployment, {"rc": status}))
+
+
 @pytest.mark.parametrize("kind", [Release, Build, Deployment, Removal])
 def test_reads_need_only_the_name_and_say_nothing_on_a_bare_host(kind: type[Resource]) -> None:
-    (read,) = partial(kind, {"name": "no-such-app-here"}).reads()
-    assert isinstance(read, Shell)
+    (read,) = (read for read in partial(kind, {"name": "no-such-app-here"}).reads() if isinstance(read, Shell))
     found = subprocess.run(["sh", "-c", read.script], capture_output=True, text=True, check=True)
     assert found.stdout in ("", "owner=free\ndata=none\n")
     assert found.stderr == ""

@@ -8,12 +8,15 @@ import sys
 import time
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from tests.benchmarks.cases import Case
 from tests.benchmarks.measured import Cost, Failed, run
 from tests.benchmarks.page import Measured, page
 from tests.benchmarks.plot import plot
+from tests.benchmarks.store import Store
 from tests.benchmarks.targets import targets
 
 
@@ -49,7 +52,7 @@ def test_what_was_not_measured_is_left_out() -> None:
 
 
 def test_page_and_picture() -> None:
-    text = page(Measured(CASES, {100: 0.12}, {"provision": "provision 1"}, 3, 50))
+    text = page(Measured(CASES, {100: 0.12}, "today", {"provision": "provision 1"}, 50))
     assert "| ansible | 12.00 | 12.00 - 12.00 | 24.0 x | 0.40 | 60 |" in text
     assert "| nothing to do, 1 host, 0 ms, faster than pyinfra | 4 x | at least 5 x | **missed** |" in text
     assert "| 100 | 120 ms |" in text
@@ -57,10 +60,38 @@ def test_page_and_picture() -> None:
     assert len(bars) == sum(len(case.costs) for case in CASES)
 
 
+def test_what_was_measured_is_kept(tmp_path: Path) -> None:
+    """A case that is measured again takes the place of what it was, and the others stay."""
+    store = Store.load(tmp_path / "performance.json")
+    store.survey, store.survey_made, store.versions = {100: 0.12}, "today", {"provision": "1"}
+    for case in CASES:
+        store.keep(replace(case, made="yesterday"))
+    again = Store.load(store.path)
+    assert again == store
+    again.keep(replace(CASES[0], costs={"provision": [Cost(1.0, 2.0, 3.0)]}, made="today"))
+    made = {name: case.made for name, case in Store.load(store.path).cases.items()}
+    assert made == {case.name: "yesterday" for case in CASES} | {"first run": "today"}
+
+
+def test_some_tools_are_measured_again_beside_the_others(tmp_path: Path) -> None:
+    """The case says which of its figures are older."""
+    store, old, new = Store(tmp_path / "performance.json"), [Cost(9.0, 9.0, 9.0)], [Cost(1.0, 1.0, 1.0)]
+    store.keep(Case("many hosts", {"provision": old, "ansible": old}, "at a"))
+    store.merge(Case("many hosts", {"provision": new}, "at b"))
+    assert store.cases["many hosts"] == Case(
+        "many hosts", {"provision": new, "ansible": old}, "at b: provision\nat a: ansible"
+    )
+    store.merge(Case("many hosts", {"provision": new}, "at c"))
+    assert store.cases["many hosts"].made == "at c: provision\nat a: ansible"
+    store.merge(Case("others", {"provision": new}, "at b"))
+    assert store.cases["others"].made == "at b"
+
+
 def test_a_run_costs_what_it_takes() -> None:
     cost = run([sys.executable, "-c", "import time\nwhile time.process_time() < 0.3: pass\ntime.sleep(0.2)"])
     assert 0.3 <= cost.cpu < cost.wall - 0.1
-    assert cost.memory > 3
+    # Its share: other interpreters have the same pages.
+    assert cost.memory > 1
     with pytest.raises(Failed, match=r"ended with 3\nwhy"):
         run(["sh", "-c", "echo why; exit 3"])
 

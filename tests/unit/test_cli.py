@@ -15,8 +15,8 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from provision import __version__
-from provision.cli import COMMANDS, failures, main, running
+from provision import __version__, run
+from provision.cli import COMMANDS, failures, main
 from provision.cli.running import exit_code
 from provision.errors import (
     AuthenticationError,
@@ -27,7 +27,8 @@ from provision.errors import (
     ProvisionError,
     StepFailed,
 )
-from provision.events import Emit, HostFinished, Notice
+from provision.events import Confidential, Emit, HostFinished, Notice
+from provision.inventory import Inventory
 from provision.options import Options
 from provision.run import Outcome
 from provision.transport.protocol import Connection, Login
@@ -40,7 +41,9 @@ class FakeRun:
 
     made: FakeRun
 
-    def __init__(self, inventory: Path, options: Options, emit: Emit, connect: Callable[[Login], Connection]) -> None:
+    def __init__(
+        self, inventory: Inventory, options: Options, emit: Emit, connect: Callable[[Login], Connection]
+    ) -> None:
         self.inventory, self.options, self.emit, self.connect = inventory, options, emit, connect
         self.stopped, self.aborted = threading.Event(), threading.Event()
         type(self).made = self
@@ -62,7 +65,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder to work in, with an inventory, a home of its own and an engine that does nothing."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setattr(running, "InventoryRun", FakeRun)
+    monkeypatch.setattr(run, "InventoryRun", FakeRun)
     (tmp_path / "inventory.yml").write_text("all:\n  hosts:\n    web1:\n")
     return tmp_path
 
@@ -142,15 +145,16 @@ def test_no_inventory(folder: Path) -> None:
 def test_options_reach_the_engine(folder: Path) -> None:
     """Every option, words with commas, the last --set wins; the command line for others holds no values."""
     (folder / "more.yml").write_text("app_workers: 2\ncolor: blue\n")
+    (folder / "other.yml").write_text("all: {hosts: {web1: , web2: }}\n")
     result = invoke(
         *["up", "other.yml", "--check", "--diff", "-l", "web*", "--limit", "!web2", "-t", "a, b", "--tags", "c"],
         *["--skip-tags", "d", "--role", "app,caddy", "--set", "@more.yml", "--set", "app_workers=3.10"],
         *["--set", "empty=", "--set", "app_env={A: s3cret}", "-f", "4"],
     )
     assert result.exit_code == 0, result.output
-    run = FakeRun.made
-    assert run.inventory == Path("other.yml")
-    options = run.options
+    made = FakeRun.made
+    assert made.inventory.path == Path("other.yml")
+    options = made.options
     assert (options.check, options.diff, options.forks) == (True, True, 4)
     assert options.limit == ("web*", "!web2")
     assert options.tags == ("a", "b", "c")
@@ -168,7 +172,7 @@ def test_options_reach_the_engine(folder: Path) -> None:
 def test_the_defaults_are_the_plain_run(folder: Path) -> None:
     """`provision up` alone: all hosts, all tasks, and it changes them."""
     assert invoke("up").exit_code == 0
-    assert FakeRun.made.inventory == Path("inventory.yml")
+    assert FakeRun.made.inventory.path == Path("inventory.yml")
     assert FakeRun.made.options == Options(command="provision up inventory.yml")
     assert invoke("plan").exit_code == 0
     assert FakeRun.made.options == Options(check=True, command="provision plan inventory.yml")
@@ -228,6 +232,27 @@ def test_an_unforeseen_error_is_one_block_and_a_file(folder: Path, monkeypatch: 
     )
     assert "Traceback" in file.read_text()
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_crash_leaves_no_secret_behind(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither in the message nor in what it came of, as Python writes both."""
+    secret, pin = "m4rk3r ' \" value", "4711"
+
+    def execute(run: FakeRun) -> Outcome:
+        run.emit(Confidential("web1", (secret, pin), certain=True))
+        try:
+            raise KeyError(secret)
+        except KeyError as error:
+            raise RuntimeError(f"no {secret!r}: {pin}") from error
+
+    with_execute(monkeypatch, execute)
+    result = invoke("up")
+    [file] = (folder / "state" / "provision").iterdir()
+    assert result.stderr.startswith("internal error: RuntimeError: no '(secret)': (secret)\n")
+    assert "KeyError: '(secret)'" in file.read_text()
+    for text in (result.output, file.read_text()):
+        assert "m4rk3r" not in text
+        assert pin not in text
 
 
 def test_an_unforeseen_error_without_a_home(folder: Path) -> None:

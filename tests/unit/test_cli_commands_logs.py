@@ -74,6 +74,22 @@ def test_the_reader_cuts_at_line_ends_wherever_the_pieces_end() -> None:
     assert events == [LogEntry("a", NOON, "blue", 7, 6, "ü")]
 
 
+@pytest.mark.parametrize("text", [b"hello", b"[]", b"{}", b"null", b"\xff", record("x", _PID="x"), b"[" * 100_000])
+def test_the_reader_refuses_what_is_no_entry(text: bytes) -> None:
+    with pytest.raises(HostError, match="no entry of a journal"):
+        JournalReader(lambda event: None, {"a": "notes"})(CommandOutput("a", "out", text + b"\n"))
+
+
+def test_the_reader_does_not_wait_for_the_end_of_a_line_for_ever() -> None:
+    reader = JournalReader(lambda event: None, {"a": "notes"})
+    reader(CommandOutput("a", "out", b"x" * 60 * 1024 * 1024))
+    with pytest.raises(HostError, match="a line of more than"):
+        reader(CommandOutput("a", "out", b"x" * 5 * 1024 * 1024))
+    for _ in range(70):
+        reader(CommandOutput("a", "err", b"x" * 1024 * 1024))
+    assert len(reader._complaints["a"]) == 64 * 1024
+
+
 def test_the_reader_tells_no_match_from_a_complaint() -> None:
     events: list[CommandEvent] = []
     reader = JournalReader(events.append, {})

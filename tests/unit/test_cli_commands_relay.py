@@ -41,6 +41,8 @@ class Line(LocalStream):
 class Here:
     """A connection to this machine."""
 
+    by_key = True
+
     def __init__(self, shell: str) -> None:
         self._shell = shell
         self.lines: list[Line] = []

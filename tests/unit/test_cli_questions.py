@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import os
 import sys
+import termios
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
-from provision.cli import main, questions, running
-from provision.cli.questions import ask_about_key
+from provision import run
+from provision.cli import main, questions
+from provision.cli.questions import ask_about_key, ask_passphrase
 from provision.errors import Interrupted
 from provision.run import Outcome
 from provision.transport import ssh
 from provision.transport.protocol import Login
 from provision.transport.ssh_hostkeys import HostKey, HostKeyPolicy
+from provision.transport.ssh_passphrases import Passphrases
 
 KEY = HostKey("203.0.113.10", "ssh-ed25519", b"key")
 
@@ -89,6 +93,38 @@ def test_ctrl_c_at_the_question(keyboard: int, capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().err.endswith("? \n")
 
 
+def test_a_passphrase_is_not_shown(keyboard: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """OpenSSH's question; what was typed before it is no answer, and the terminal shows again what is typed later."""
+    report = Still()
+    before = termios.tcgetattr(sys.stdin)
+    os.write(keyboard, b"too early\n")
+
+    def type_when_hidden() -> None:
+        while termios.tcgetattr(sys.stdin)[3] & termios.ECHO:
+            pass
+        os.write(keyboard, b"open sesame\n")
+
+    typist = threading.Thread(target=type_when_hidden)
+    typist.start()
+    assert ask_passphrase(Path("/keys/id"), report=report, stopping=threading.Event()) == "open sesame"
+    typist.join()
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err) == ("", "Enter passphrase for key '/keys/id': \n")
+    assert termios.tcgetattr(sys.stdin) == before
+    assert report.paused == 1
+    assert b"sesame" not in os.read(keyboard, 1024)
+
+
+def test_ctrl_c_at_a_passphrase(keyboard: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """The terminal is left as it was."""
+    before = termios.tcgetattr(sys.stdin)
+    stopping = threading.Event()
+    stopping.set()
+    with pytest.raises(Interrupted, match="passphrase"):
+        ask_passphrase(Path("/keys/id"), report=Still(), stopping=stopping)
+    assert termios.tcgetattr(sys.stdin) == before
+
+
 @pytest.mark.parametrize(
     ("flags", "terminal", "asks", "accepts"),
     [
@@ -105,6 +141,7 @@ def test_the_policy_for_host_keys(
     policy = used["policy"]
     assert isinstance(policy, HostKeyPolicy)
     assert (policy.ask is not None, policy.accept_new) == (asks, accepts)
+    assert (used["passphrases"].ask is not None) is terminal
     assert used["login"] == Login("web1", "203.0.113.10")
 
 
@@ -121,11 +158,12 @@ def connected(
     """What ssh.connect is called with by a run of one host, and what was printed."""
     used: dict[str, Any] = {}
 
-    def connect(login: Login, *, host_keys: HostKeyPolicy) -> None:
-        used.update(login=login, policy=host_keys)
+    def connect(login: Login, *, host_keys: HostKeyPolicy, passphrases: Passphrases) -> SimpleNamespace:
+        used.update(login=login, policy=host_keys, passphrases=passphrases)
+        return SimpleNamespace(settings=SimpleNamespace(notes=()))
 
     class Run:
-        def __init__(self, inventory: Path, options: object, emit: object, connect: Any) -> None:
+        def __init__(self, inventory: object, options: object, emit: object, connect: Any) -> None:
             self._connect = connect
 
         def execute(self) -> Outcome:
@@ -133,9 +171,9 @@ def connected(
             return Outcome({})
 
     inventory = folder / "inventory.yml"
-    inventory.touch()
+    inventory.write_text("all: {hosts: {web1: {ansible_host: 203.0.113.10}}}\n")
     monkeypatch.setattr(ssh, "connect", connect)
-    monkeypatch.setattr(running, "InventoryRun", Run)
+    monkeypatch.setattr(run, "InventoryRun", Run)
     monkeypatch.setattr(questions, "can_ask", lambda: terminal)
     result = CliRunner().invoke(main, ["up", str(inventory), *flags], input=typed)
     assert result.exit_code == 0, result.output

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from provision.converge import LOG_LINES, describe
+from provision.application import LOG_LINES
+from provision.converge import describe
 from provision.errors import ConnectionLost, HostError, Interrupted, NotConverged, Refused, StepFailed
 from provision.events import Event, HandlerVerdict, Notice, Phase, TaskFinished, TaskOutput, TaskStarted, TaskVerdict
 from provision.plan import STAMP_READ

@@ -58,7 +58,7 @@ def check(words: list[str]) -> None:
         context = click.Context(found, parent=context, info_name=words[0], **found.context_settings)
         command, words = found, words[1:]
     # A command may be named without its arguments.
-    if words not in ([], ["--help"]) and not isinstance(command, click.Group):
+    if words not in ([], ["--help"]) and (not isinstance(command, click.Group) or command.invoke_without_command):
         command.parse_args(context, list(words))
 
 

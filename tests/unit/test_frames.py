@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provision.transport.frames import Frame, FrameReader
+from provision.errors import ConnectionLost
+from provision.transport.frames import LINE_LIMIT, Frame, FrameReader
 
 NONCE = "0123456789abcdef"
 
@@ -48,3 +49,55 @@ def test_a_frame_without_its_successor_is_not_complete() -> None:
 def test_a_body_may_hold_any_bytes(body: bytes, size: int) -> None:
     frames = [Frame(("content",), body), Frame(("over",))]
     assert read(encode(frames), size) == frames
+
+
+PIECES = st.one_of(
+    st.binary(max_size=40),
+    st.sampled_from([b"\n", b"@", b"\n@", b"\n@" + NONCE.encode(), b" ", b"\n@0123456789abcdee facts\n"]),
+    st.sampled_from(FRAMES).map(lambda frame: encode([frame])),
+    st.sampled_from([b"facts", b"end\n", b"over\n", b"\r\n", b"\0" * 30, b"\xff\xfe"]),
+)
+
+
+@given(st.lists(PIECES, max_size=40), st.integers(1, 60))
+def test_any_bytes_in_any_cuts(pieces: list[bytes], size: int) -> None:
+    """What comes is frames or an error of ours, the same however it is cut, and no more is kept than is allowed."""
+    data = b"".join(pieces)
+
+    def outcome(size: int) -> list[Frame] | str:
+        reader, found = FrameReader(NONCE, body=200, noise=100), []
+        try:
+            for start in range(0, len(data), size):
+                for frame in reader.feed(data[start : start + size]):
+                    assert len(frame.body) <= 200
+                    found.append(frame)
+                assert reader.pending <= 200 + LINE_LIMIT + len(NONCE) + size
+        except ConnectionLost as error:
+            return error.message.partition(":")[0]
+        return found
+
+    assert outcome(size) == outcome(1)
+
+
+@pytest.mark.parametrize("cut", [1000, 65536])
+def test_noise_is_dropped_as_it_comes(cut: int) -> None:
+    reader = FrameReader(NONCE, noise=cut * 100)
+    for _ in range(99):
+        assert list(reader.feed(b"\n@0123" * (cut // 6))) == []
+        assert reader.pending <= len(NONCE) + 3
+    assert list(reader.feed(encode([FRAMES[0]]))) == [FRAMES[0]]
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"x" * 200, "goes on saying what it was not asked for"),
+        (encode([FRAMES[0]]) + b"x" * 200, "goes on saying what it was not asked for: 'xxx"),
+        (encode([FRAMES[1]]) + b"x" * 300, "more than 200 bytes in one frame"),
+        (encode([FRAMES[1]]) + b"x" * 300 + encode(FRAMES), "more than 200 bytes in one frame"),
+        (encode([FRAMES[0]])[:-1] + b" " * (LINE_LIMIT + 1), "a line of more than"),
+    ],
+)
+def test_what_is_too_much(data: bytes, said: str) -> None:
+    with pytest.raises(ConnectionLost, match=said):
+        list(FrameReader(NONCE, body=200, noise=100).feed(data))

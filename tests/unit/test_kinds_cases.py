@@ -13,14 +13,14 @@ import pytest
 import yaml
 
 import provision.resources
+from provision.answers import SurveyParser
 from provision.errors import ConfigError
 from provision.plan import compare
 from provision.resources.base import Diff, Facts, LocalFile, Read, Rendered, Resource, Shell, Step, partial
 from provision.resources.fields import Expression
-from provision.resources.kinds import KINDS
+from provision.resources.kinds import CHECKS, KINDS
 from provision.resources.service import Service, act
 from provision.schema import Module, fields_of
-from provision.script import SurveyParser
 from provision.templating import Templates
 from provision.yamlfile import Node, load
 
@@ -38,7 +38,13 @@ OF_COLLECTIONS = {
     "timezone": {"name", "hwclock"},
 }
 """The options of modules that ansible-core lacks: of ansible.posix, community.general, community.postgresql."""
-OURS = {"systemd_unit": {"name", "dropin", "src", "content", "state"}}
+OURS = {
+    "firewall": {"allow", "ssh_from", "http", "http_port", "revert_after", "state"},
+    "sshd": {"password_authentication", "revert_after"},
+    "site_options": {"tls", "trusted_proxies", "static_cache", "max_body", "security_headers", "hsts"},
+    "systemd_unit": {"name", "dropin", "src", "content", "state"},
+    "uv": {"path", "version", "hashes"},
+}
 ARMORED = b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n"
 
 
@@ -65,12 +71,13 @@ class Case:
     def __init__(self, table: str, node: Node) -> None:
         assert isinstance(node.value, dict)
         (self.kind,) = set(node.value) & set(KINDS)
+        self.kinds = CHECKS if table == "check" else KINDS
         self.arguments = node.value[self.kind]
         self.expected: dict[str, Any] = {key: value.plain() for key, value in node.value.items() if key != self.kind}
         self.id = f"{table}: {self.expected['case']}"
 
     def build(self) -> Any:
-        module = Module(self.kind, KINDS[self.kind])
+        module = Module(self.kind, self.kinds[self.kind])
         given = module.given(self.arguments, self.arguments.position)
         return module.build(given, lambda node: node, Files(), self.arguments.position)
 

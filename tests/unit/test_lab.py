@@ -181,3 +181,13 @@ def test_ssh_to_an_unknown_host_names_those_there_are(stopped: Path) -> None:
 def test_a_variable_that_cannot_be_read_is_refused_before_anything_boots(assignment: str, complaint: str) -> None:
     with pytest.raises(ConfigError, match=complaint):
         CliRunner().invoke(command, ["up", "--var", assignment], catch_exceptions=False)
+
+
+@pytest.mark.parametrize("verb", ["snapshot", "restore"])
+def test_a_lab_without_hosts_has_no_state(verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROVISION_LAB_DIR", str(tmp_path))
+
+    with pytest.raises(ConfigError, match="the lab nolab has no hosts") as caught:
+        CliRunner().invoke(command, [verb, "--name", "nolab"], catch_exceptions=False)
+
+    assert caught.value.hint == "provision lab up --name nolab"

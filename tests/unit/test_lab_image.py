@@ -6,6 +6,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from tests.unit.lab_tools import stand_ins, tool
 
 from provision.errors import ProvisionError
 from provision.lab.image import apt_mirrors, apt_settings, ensure_image, image_folder
@@ -13,31 +14,11 @@ from provision.lab.network import Network
 from provision.lab.personality import create_client_key, personalize
 from provision.lab.provider import Host, Image
 
-_INDEXES = """\
-echo 'http://mirror.test/debian Debian'
-echo 'http://mirror.test/debian-security Debian-Security'
-echo 'cdrom://disc Debian'
-echo 'https://packages.test/app Other'
-"""
-_SETTINGS = """\
-echo 'Acquire::http::Proxy "http://proxy.test:3142";'
-echo 'Acquire::GzipIndexes "true";'
-echo 'Acquire::Check-Date "false";'
-"""
-
 
 @pytest.fixture
 def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder at the front of PATH; an executable written there stands for the machine's own."""
-    folder = tmp_path / "tools"
-    folder.mkdir()
-    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
-    _tool(folder / "unshare", 'shift; exec "$@"')
-    _tool(folder / "apt-config", _SETTINGS)
-    _tool(folder / "apt-get", _INDEXES)
-    # Its target is the first argument that is a path.
-    _tool(folder / "mmdebstrap", 'for a; do case $a in /*) mkdir "$a"; echo "$@" >"$a/made-with"; esac; done')
-    return folder
+    return stand_ins(tmp_path / "tools", monkeypatch)
 
 
 def test_settings_and_mirrors_are_the_machines(tools: Path) -> None:
@@ -52,7 +33,7 @@ def test_settings_and_mirrors_are_the_machines(tools: Path) -> None:
 
 
 def test_a_machine_without_debians_indexes_leaves_the_choice_to_mmdebstrap(tools: Path) -> None:
-    _tool(tools / "apt-get", "echo 'http://archive.test/ubuntu Ubuntu'")
+    tool(tools / "apt-get", "echo 'http://archive.test/ubuntu Ubuntu'")
 
     assert apt_mirrors("bookworm") == []
 
@@ -67,7 +48,7 @@ def test_each_recipe_has_a_folder_of_its_own(tmp_path: Path) -> None:
 def test_an_image_is_built_once(tools: Path, tmp_path: Path) -> None:
     folder = ensure_image(tmp_path, Image("trixie"))
     made_with = (folder / "made-with").read_text()
-    _tool(tools / "mmdebstrap", "exit 1")
+    tool(tools / "mmdebstrap", "exit 1")
 
     assert ensure_image(tmp_path, Image("trixie")) == folder
     assert "--variant=minbase --include=systemd,systemd-sysv,dbus,openssh-server," in made_with
@@ -77,7 +58,7 @@ def test_an_image_is_built_once(tools: Path, tmp_path: Path) -> None:
 
 def test_a_build_that_fails_leaves_no_image_and_the_next_starts_anew(tools: Path, tmp_path: Path) -> None:
     good = (tools / "mmdebstrap").read_text()
-    _tool(tools / "mmdebstrap", f"{good}\necho 'E: no space left' >&2; exit 25")
+    tool(tools / "mmdebstrap", f"{good}\necho 'E: no space left' >&2; exit 25")
 
     with pytest.raises(ProvisionError, match="ended with status 25: E: no space left"):
         ensure_image(tmp_path, Image())
@@ -93,7 +74,7 @@ def test_a_host_has_a_name_address_and_keys_of_its_own(user: str, home: str, tmp
     root = _root(tmp_path)
     create_client_key(host.key)
 
-    personalize(root, host, Network(4))
+    personalize(root, host, Network(4).link(host.number))
 
     assert (root / "etc/hostname").read_text() == "lab2\n"
     assert (root / "etc/hosts").read_text().startswith("127.0.0.1 localhost\n127.0.1.1 lab2\n")
@@ -114,7 +95,7 @@ def test_the_cloud_way_of_refusing_root(tmp_path: Path) -> None:
     root = _root(tmp_path)
     create_client_key(host.key)
 
-    personalize(root, host, Network(4))
+    personalize(root, host, Network(4).link(host.number))
 
     # As cloud-init writes it.
     assert (root / "root/.ssh/authorized_keys").read_text() == (
@@ -141,8 +122,3 @@ def _root(folder: Path) -> Path:
     for part in ("etc/systemd/network", "etc/ssh", "etc/ssl/certs", "root", "home/debian"):
         (folder / "root" / part).mkdir(parents=True)
     return folder / "root"
-
-
-def _tool(path: Path, script: str) -> None:
-    path.write_text(f"#!/bin/sh\n{script}\n")
-    path.chmod(0o755)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from provision.resources.processes import exec_words, process_units
@@ -39,13 +40,14 @@ words = st.text(st.characters(min_codepoint=32, max_codepoint=126) | st.just("\n
 
 
 @given(st.lists(words, min_size=1))
+@example([" ", "0"])
 def test_every_word_is_quoted(given_words: list[str]) -> None:
     quoted = exec_words("worker", " ".join("'" + word.replace("'", "'\"'\"'") + "'" for word in given_words))
     assert "\n" not in quoted
     # Less what systemd replaces, the words are in C's quotes, which a shell's $'...' reads alike.
     plain = quoted.replace("%%", "%").replace("$$", "$")
-    literal = plain.replace("'", "\\'").replace('" "', "' $'")
-    script = f"printf '%s\\0' $'{literal[1:-1]}'"
+    literals = (match[1].replace("'", "\\'") for match in re.finditer(r'"((?:[^"\\]|\\.)*)"', plain))
+    script = "printf '%s\\0' " + " ".join(f"$'{literal}'" for literal in literals)
     read = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True).stdout
     assert read.split("\0")[:-1] == given_words
 

@@ -15,12 +15,15 @@ from provision.resources.programs import program, source
 
 PROGRAMS = {
     "observe": ("state.sh", "observe.sh"),
+    "listeners": ("listeners.sh",),
     "release": ("state.sh", "release.sh"),
     "remove": ("state.sh", "remove.sh"),
     "build": ("state.sh", "build.sh"),
     "python": ("python.sh",),
+    "uv": ("uv.sh",),
     "deploy": tuple(
-        f"{name}.sh" for name in ["state", "slots", "write", "restart", "balancer", "explain", "finish", "deploy"]
+        f"{name}.sh"
+        for name in ["state", "slots", "write", "restart", "balancer", "hardening", "explain", "finish", "deploy"]
     ),
 }
 CHECKERS = {
@@ -129,6 +132,36 @@ def test_a_slot_is_intact_while_its_files_are_those_of_the_record(run: Callable[
     assert run("intact blue || echo no") == "no\n"
 
 
+def test_files_that_caddy_serves_are_links_into_the_build(run: Callable[..., str], tmp_path: Path) -> None:
+    """Laid out as URLs are; a deployment without any leaves none."""
+    for name in ("build/app/dist/index.html", "build/app/media/a.png"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    given, links = tmp_path / "static", tmp_path / "srv/slots/blue/static"
+    write = f"INPUT={tmp_path} build={tmp_path}/build; mkdir -p $home/slots/blue; write_static blue"
+    for text, found in [
+        ("/media media\n/a/b dist\n", {"a/b/index.html", "media/a.png"}),
+        ("/ dist\n", {"index.html"}),
+    ]:
+        given.write_text(text)
+        run(write)
+        files = subprocess.run(["find", "-L", ".", "-type", "f"], cwd=links, capture_output=True, text=True, check=True)
+        assert {name.removeprefix("./") for name in files.stdout.split()} == found
+    given.unlink()
+    run(write)
+    assert not links.is_symlink()
+    assert not links.exists()
+
+
+def test_a_slot_without_its_links_is_not_intact(run: Callable[..., str], tmp_path: Path) -> None:
+    run("""mkdir -p $home/slots/blue/static $home/deployments/4
+        echo 4 >$home/slots/blue/blue; echo unit >$units/u; touch $home/deployments/4/static
+        sha256sum $units/u >$home/deployments/4/manifest""")
+    assert run("intact blue && echo yes") == "yes\n"
+    (tmp_path / "srv/slots/blue/static").rmdir()
+    assert run("intact blue || echo no") == "no\n"
+
+
 def test_a_deployment_that_was_cut_short_is_seen(run: Callable[..., str], tmp_path: Path) -> None:
     """Also where the link names it and only its end was lost."""
     ask = "running_in_part() { false; }; leftover green && echo yes || echo no"
@@ -198,6 +231,15 @@ def test_a_record_gets_the_next_number_and_forgets_the_last_ones_history(
 def listener() -> Iterator[socket.socket]:
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server
+
+
+def test_who_listens_is_found_in_proc(listener: socket.socket) -> None:
+    port = listener.getsockname()[1]
+    script = f"{program('listeners.sh')}\nlisteners 9 {port}\n"
+    found = subprocess.run(["dash", "-c", script], capture_output=True, text=True, check=True).stdout
+    (row,) = found.splitlines()
+    assert row.split(" ")[:2] == [str(port), str(os.getpid())]
+    assert row.split(" ", 3)[3] == Path("/proc/self/comm").read_text().strip()
 
 
 def test_a_slot_is_drained_when_nobody_is_connected(run: Callable[..., str], listener: socket.socket) -> None:

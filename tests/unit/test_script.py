@@ -152,8 +152,8 @@ def test_the_order_of_reads_does_not_matter() -> None:
 def test_steps_travel_as_files_and_never_in_the_text() -> None:
     steps = [Step(Sh("echo one"), files={"content": b"\xff", "b": b""}), Step(Sh("echo two"), secret=True, timeout=7)]
     files = script.apply(steps, audit={"who": "me"})
-    assert list(files) == ["main", "audit.json", "1.sh", "1.files/content", "1.files/b", "2.sh"]
+    assert list(files) == ["main", "audit.json", "tasks", "1.sh", "1.files/content", "1.files/b", "2.sh"]
     assert files["1.files/content"] == b"\xff"
     assert files["1.sh"].decode() == lines(script.PRELUDE, "echo one")
-    assert files["main"].decode().endswith("run_step 1 0 no\nrun_step 2 7 yes\nfinish\n}\napply\n")
-    assert json.loads(files["audit.json"]) == {"who": "me", "result": "@RESULT@"}
+    assert files["main"].decode().endswith("run_step 1 0 no yes\nrun_step 2 7 yes yes\nfinish\n}\napply\n")
+    assert json.loads(files["audit.json"]) == {"who": "me"}

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provision import script
+from provision.answers import Observed, SurveyParser
 from provision.errors import HostError
 from provision.resources.base import (
     Account,
@@ -23,9 +23,9 @@ from provision.resources.base import (
     Stat,
     Unit,
 )
-from provision.script import SurveyParser
 from provision.shell import Sh
 from provision.transport.frames import Frame, FrameReader
+from provision.vitals import Disk, Vitals
 
 CAPTURED = b"""
 @n facts
@@ -36,8 +36,16 @@ codename=bookworm
 kernel=dev1.example.com x86_64
 vcpus=2
 memory=24683656
-python=python3.11
+available=1048576
+link='/usr/bin/python3' -> 'python3.11'
+uid=1
+time=1700000000
+link='/run/provision/plan.0123456789/t1'
 uid=0
+time=1796000000
+
+@n disks
+9c1 262144 524288 100 200 4096 /
 
 @n stat
 /etc/hostname\0f\x00755\0root\0root\0\0/etc/os-release\0l\x00777\0root\0root\0../usr/lib/os-release\0/srv\0d\x001777\0www-data\0adm\0\0/a\nb\0p\x000\0root\0root\0\0
@@ -118,9 +126,14 @@ ASKED: dict[Read, Reading] = {
         "exists": "yes",
         "id": "0",
         "gid": "0",
+        "group": "root",
+        "comment": "root,,\x0b",
         "home": "/root",
         "shell": "/bin/bash",
         "groups": "adm,video",
+        "in root": "yes",
+        "in adm": "yes",
+        "in video": "yes",
     },
     Account("passwd", "nope"): {"exists": "no"},
     Account("group", "adm"): {"exists": "yes", "id": "4"},
@@ -130,7 +143,7 @@ ASKED: dict[Read, Reading] = {
 }
 
 
-def parsed(answer: bytes) -> script.Observed:
+def parsed(answer: bytes) -> Observed:
     parser = SurveyParser(ASKED)
     for frame in FrameReader("n").feed(answer):
         parser(frame)
@@ -152,11 +165,13 @@ def test_a_captured_answer() -> None:
         python_version="3.11",
         uid=0,
     )
+    disk = Disk("/", free_mb=1024, total_mb=2048, inodes_free=100, inodes_total=200, key="9c1")
+    assert observed.vitals == Vitals(1796000000, 1.0, 1024, 24105, (disk,))
 
 
 def test_a_silent_host_has_nothing() -> None:
     observed = parsed(b"")
-    assert observed.facts == Facts()
+    assert (observed.facts, observed.vitals) == (Facts(), Vitals())
     assert observed.readings[Stat("/srv")] == {"type": "absent"}
     assert observed.readings[Unit("ssh.service")] == {"LoadState": "not-found"}
     assert observed.readings[Shell(Sh("a"))] == {"rc": ""}
@@ -231,7 +246,21 @@ def test_any_bytes_may_be_others(start: int, length: int, instead: bytes) -> Non
     garbled(CAPTURED[:start] + instead + CAPTURED[start + length :])
 
 
-VERBS = ("facts", "stat", "digest", "listing", "content", "unit", "package", "passwd", "group", "shell", "rc", "")
+VERBS = (
+    "facts",
+    "disks",
+    "stat",
+    "digest",
+    "listing",
+    "content",
+    "unit",
+    "package",
+    "passwd",
+    "group",
+    "shell",
+    "rc",
+    "",
+)
 
 
 @settings(max_examples=150, deadline=None)

@@ -7,9 +7,11 @@ import hashlib
 import os
 import platform
 import pwd
+import shutil
 import socket
 import stat
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +29,7 @@ from provision.resources.base import (
 )
 from provision.script import CONTENT_LIMIT
 from provision.shell import Sh, sh
+from provision.vitals import ahead
 
 from .live_session import Machine
 
@@ -206,13 +209,18 @@ def test_accounts_are_those_of_the_machine(machine: Machine) -> None:
         [*(Account("passwd", name) for name in names), *(Account("group", group.gr_name) for group in groups)]
     ).readings
     for user in users:
+        own = next((group.gr_name for group in groups if group.gr_gid == user.pw_gid), "")
+        others = sorted(group.gr_name for group in groups if user.pw_name in group.gr_mem)
         assert observed[Account("passwd", user.pw_name)] == {
             "exists": "yes",
             "id": str(user.pw_uid),
             "gid": str(user.pw_gid),
+            "group": own,
+            "comment": user.pw_gecos,
             "home": user.pw_dir,
             "shell": user.pw_shell,
-            "groups": ",".join(sorted(group.gr_name for group in groups if user.pw_name in group.gr_mem)),
+            "groups": ",".join(others),
+            **{f"in {group}": "yes" for group in (own, *others)},
         }
     assert observed[Account("group", groups[-1].gr_name)] == {"exists": "yes", "id": str(groups[-1].gr_gid)}
     assert machine.read(Account("passwd", "no-such"), Account("group", "no-such")) == [{"exists": "no"}] * 2
@@ -236,6 +244,15 @@ def test_facts_are_those_of_the_machine(machine: Machine) -> None:
     assert facts.processor_vcpus == len(os.sched_getaffinity(0))
     assert 0 < facts.memtotal_mb <= os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
     assert facts.uid == os.getuid()
+
+
+def test_vitals_are_those_of_the_machine(machine: Machine) -> None:
+    began = time.time()
+    vitals = machine.observe([]).vitals
+    assert ahead(vitals, began, time.time()) == 0
+    assert vitals.memory_available_mb
+    assert vitals.disks[0].path == "/"
+    assert vitals.disks[0].total_mb == pytest.approx(shutil.disk_usage("/").total / 2**20, abs=1)
 
 
 @pytest.mark.parametrize("release", ["", "syntax (", "exit 3", "ID='alpine"])

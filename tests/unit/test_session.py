@@ -72,6 +72,13 @@ def test_a_large_payload_arrives_whole(connection: LocalConnection, tmp_path: Pa
     assert (tmp_path / "blob").read_bytes() == data
 
 
+def test_much_output_at_once_comes_in_frames_that_can_be_taken(connection: LocalConnection, tmp_path: Path) -> None:
+    with Session(connection, holder="test", base=str(tmp_path / "run")) as session:
+        frames = apply(session, Step(Sh("head -c 5000000 /dev/zero")))
+    assert output(frames) == bytes(5_000_000)
+    assert max(len(frame.body) for frame in frames) <= 1024 * 1024
+
+
 def test_a_step_has_default_signals_no_input_and_no_lock(connection: LocalConnection, tmp_path: Path) -> None:
     with Session(connection, holder="test", base=str(tmp_path / "run")) as session:
         # With SIGPIPE ignored `yes` would run for ever; with the lock's fd a daemon would keep the lock.

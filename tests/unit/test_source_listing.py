@@ -151,10 +151,11 @@ def test_env_keys_are_names_only(tmp_path: Path) -> None:
 
 
 INVENTORY = "all:\n  hosts:\n    web1: {ansible_user: root}\n  vars:\n    token: !vault |\n      $ANSIBLE_VAULT;1.1\n"
+ENCRYPTED = "$ANSIBLE_VAULT;1.1;AES256\n6162\n"
 GROUPS = "web:\n  hosts:\n    web1:\nold:\n"
 
 
-@pytest.mark.parametrize("text", [INVENTORY, GROUPS])
+@pytest.mark.parametrize("text", [INVENTORY, GROUPS, ENCRYPTED])
 @pytest.mark.parametrize("folder", ["", "deploy/"])
 def test_inventories_and_their_variables_stay(tmp_path: Path, folder: str, text: str) -> None:
     write(

@@ -47,18 +47,40 @@ def test_a_plain_report_does_without_rich() -> None:
     assert "rich" not in modules
 
 
-UNUSED = {"fabric", "invoke", "asyncio", "unittest", "rich", "http", "zoneinfo"}
-"""Libraries, of others and Python's own, that a run to one host in a pipe has no use for."""
+UNUSED = {
+    *("fabric", "invoke", "asyncio", "unittest", "rich", "http", "zoneinfo"),
+    *(
+        "email",
+        "zipfile",
+        "importlib.metadata",
+        "importlib.resources",
+        "provision.poetry_lock",
+        "provision.report.jsonl",
+    ),
+}
+"""What is there, of others, of Python and of ours, that a run to one host in a pipe has no use for."""
 
 
 @pytest.mark.parametrize("command", ["plan", "up"])
 def test_a_run_imports_no_library_that_it_does_not_use(command: str, tmp_path: Path) -> None:
     """Each start pays for what it imports: invoke alone, which paramiko asks for, was a seventh of it."""
     (tmp_path / "main.py").write_text("from fastapi import FastAPI\n\napp = FastAPI()\n")
-    (tmp_path / "pyproject.toml").write_text('[project]\nname = "web"\nversion = "1"\ndependencies = ["fastapi"]\n')
+    (tmp_path / "pyproject.toml").write_text(
+        '[project]\nname = "web"\nversion = "1"\nrequires-python = ">=3.9"\ndependencies = ["fastapi"]\n'
+    )
     inventory = tmp_path / "inventory.yml"
     host = "{ansible_host: 127.0.0.1, ansible_port: 1}"
     inventory.write_text(f"all: {{hosts: {{web: {host}}}, vars: {{app_source: .}}}}\n")
     modules = _modules_after(_run(command, str(inventory)))
     assert {"paramiko", "yaml", "jinja2", "provision.transport.ssh"} <= modules
     assert not modules & UNUSED
+
+
+@pytest.mark.parametrize("command", ["inventory", "lint"])
+def test_what_opens_the_vault_is_loaded_where_something_is_encrypted(command: str, tmp_path: Path) -> None:
+    """Nearly all inventories do without; what is given as a password file is not even read."""
+    inventory = tmp_path / "inventory.yml"
+    inventory.write_text("all: {hosts: {web: }}\n")
+    modules = _modules_after(_run(command, str(inventory), "--vault-password-file", str(tmp_path / "none")))
+    assert "provision.inventory" in modules
+    assert not modules & {"provision.vault_format", "cryptography"}

@@ -82,7 +82,17 @@ ERRORS = [
     ("<<: [{a: 1}, 3]", "vars.yml:1:1", "<< merges a mapping or a list of mappings, not a list"),
     ("[a]: b", "vars.yml:1:1", "a key must be text, not a list"),
     ("a: 1\n---\nb: 2", "vars.yml:2:1", "a second document in one file"),
-    ("a: !vault |\n  62", "vars.yml:1:4", "the tag !vault is not supported yet"),
+    (
+        "a: !vault |\n  62",
+        "vars.yml:1:4",
+        "this cannot be what ansible-vault wrote: it does not begin with $ANSIBLE_VAULT;1.1;AES256",
+    ),
+    (
+        "a: !vault {b: c}",
+        "vars.yml:1:4",
+        "!vault belongs before the text that ansible-vault wrote, not a mapping",
+    ),
+    ("!vault x: 1", "vars.yml:1:1", "a key cannot be encrypted"),
     ("a: !unsafe x", "vars.yml:1:4", "the tag !unsafe is not supported yet"),
     ("a: !mine x", "vars.yml:1:4", "the tag !mine is not known"),
     ("a: !!binary x", "vars.yml:1:4", "the tag !!binary is not known"),
@@ -93,7 +103,11 @@ ERRORS = [
     ("é: 1\na: \x07", "vars.yml:2:4", "a control character (U+0007) is not allowed in YAML"),
     ("a: \ud800", "vars.yml:1:4", "this is not UTF-8 text"),
     ("%FOO", "vars.yml:1:5", "not valid YAML: found unknown directive name"),
-    ("$ANSIBLE_VAULT;1.1;AES256\n6162", "vars.yml:1:1", "files encrypted with ansible-vault are not supported yet"),
+    (
+        "$ANSIBLE_VAULT;1.1;AES256\n6162",
+        "vars.yml:1:1",
+        "this cannot be what ansible-vault wrote: it is damaged or cut",
+    ),
     ("[" * 200, f"vars.yml:1:{MAX_DEPTH + 1}", "nested more than 100 levels deep"),
     ("- " * 100_000, f"vars.yml:1:{2 * MAX_DEPTH + 1}", "nested more than 100 levels deep"),
 ]

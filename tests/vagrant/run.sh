@@ -1,5 +1,6 @@
 #!/bin/sh
-# `make test-vagrant`: a VM from ../../Vagrantfile, made an app server by `provision up inventories/vagrant.yml`.
+# `make test-vagrant`: a VM from ../../Vagrantfile, made an app server by `provision up inventories/vagrant.yml`; then a
+# lab of Vagrant's machines: used, brought back to a snapshot, cut while it grows, taken down.
 #
 # Nothing is downloaded but packages: box.sh builds the box. The VM runs on libvirt without hardware virtualisation, so
 # this works in a VM too, and takes minutes. Network, storage, Vagrant's home and the daemons, where none are running,
@@ -16,6 +17,8 @@ export PROVISION_BOX=$name PROVISION_HOSTS=1 PROVISION_MEMORY=1024 PROVISION_CPU
 export PROVISION_LIBVIRT_DRIVER=qemu PROVISION_LIBVIRT_CPU_MODE=custom PROVISION_LIBVIRT_CPU_MODEL=qemu64
 export PROVISION_LIBVIRT_KERNEL=$work/box/vmlinuz PROVISION_LIBVIRT_INITRD=$work/box/initrd.img
 export PROVISION_LIBVIRT_CMD_LINE='root=/dev/vda rw console=ttyS0'
+export PROVISION_LAB_DIR=$work/lab
+lab=vagrantlab
 
 exec 9>/run/provision-vagrant.lock
 flock --nonblock 9 || { echo 'Another test-vagrant is running.' >&2; exit 1; }
@@ -33,6 +36,8 @@ timed() {
 "
 }
 quiet() { "$@" >"$work/log" 2>&1 || { tail -n 40 "$work/log" >&2; fail "$*"; }; }
+
+provision() { .venv/bin/provision "$@"; }
 
 start_daemons() {
 	virsh version >/dev/null 2>&1 && return
@@ -73,6 +78,7 @@ remove_chains() {
 
 # Removes what this or a killed run has made.
 tidy() {
+	[ ! -d "$PROVISION_LAB_DIR" ] || provision lab down --name $lab
 	[ ! -d "$VAGRANT_DOTFILE_PATH" ] || vagrant destroy --force
 	virsh net-destroy $name
 	virsh net-undefine $name
@@ -110,7 +116,6 @@ cat >"$VAGRANT_HOME/Vagrantfile" <<-END
 END
 
 inventory=inventories/vagrant.yml
-provision() { .venv/bin/provision "$@"; }
 
 # Emulated, an app takes a minute to start, and its second worker longer than uvicorn has patience with it.
 up() { provision up $inventory --set app_workers=1 --set app_start_timeout=300; }
@@ -135,15 +140,84 @@ refused() {
 	grep -q 'not every machine of .* is running' "$work/refusal" || fail 'it was not said that no machine runs'
 }
 
-timed 'ruby -c Vagrantfile' ruby -c Vagrantfile
-timed 'provision lint' provision lint $inventory
+# The lab's inventory, with a role beside it.
+lab_inventory=$work/inventories/lab.yml
+lab_up() {
+	mkdir -p "$work/inventories/roles/note/tasks"
+	echo '[{name: A note, copy: {content: noted, dest: /etc/note}}]' >"$work/inventories/roles/note/tasks/main.yml"
+	provision lab up --provider vagrant --name $lab --inventory "$lab_inventory" --var 'roles=[note]'
+}
+
+lab_converges() {
+	provision up "$lab_inventory"
+	provision up "$lab_inventory" >"$work/again"
+	grep -q ' changed=0 .* trips=1 ' "$work/again" || fail 'the second run was to change nothing, in one trip'
+}
+
+lab_restores() {
+	provision lab snapshot --name $lab
+	provision lab ssh ${lab}1 -- sudo rm /etc/note
+	provision lab restore --name $lab
+	provision lab ssh ${lab}1 -- cat /etc/note
+}
+
+# Its Vagrant goes on: it makes a second machine for nobody.
+lab_is_cut() {
+	.venv/bin/provision lab up --name $lab --count 2 --inventory "$lab_inventory" &
+	for _ in $(seq 600); do
+		virsh list --name | grep -q -- "-${lab}2\$" && break
+		sleep 0.2
+	done
+	kill -KILL $!
+	wait $! || : # killed
+	pgrep -af "vagrant up ${lab}2" || fail 'the Vagrant of the killed provision does not run'
+	provision lab list
+}
+
+lab_down() {
+	provision lab down --name $lab
+	traces >"$work/after"
+	diff "$work/before" "$work/after" || fail 'the lab has left something'
+	[ "$(ls "$PROVISION_LAB_DIR/labs")" = '' ] || fail 'the lab has left its folder'
+	[ ! -e "$lab_inventory" ] || fail 'the lab has left its inventory'
+}
+
+# Where a lab could be seen on this machine.
+traces() {
+	virsh list --all --name
+	virsh net-list --all --name
+	# Without the head, whose width is that of the longest path; the copy of the box stays, as the box does.
+	virsh vol-list $name | awk 'NR > 2 && !/_vagrant_box_image_/ { print $1 }'
+	ip -brief link | awk '/^(virbr|vnet)/ { print $1 }'
+	{ iptables-save; ip6tables-save; } | grep virbr || : # none is fine
+	pgrep -af 'guest=|vagrant up|dnsmasq.*libvirt' || :
+}
+
+[ $# -gt 0 ] || set -- vagrantfile lab
 timed 'tests/vagrant/box.sh' quiet tests/vagrant/box.sh $name $work/box
 quiet virsh pool-create-as $name dir --target $work/pool
-timed 'vagrant up' quiet vagrant up
-cp "$work/log" "$work/up"
-timed 'provision inventory' provision inventory $inventory
-timed 'provision up' up
-timed 'provision up, again' up_again
-timed 'the app over HTTPS' health
-timed 'vagrant destroy' quiet vagrant destroy --force
-timed 'provision inventory, without a machine' refused
+for part; do
+	case $part in
+		vagrantfile)
+			timed 'ruby -c Vagrantfile' ruby -c Vagrantfile
+			timed 'provision lint' provision lint $inventory
+			timed 'vagrant up' quiet vagrant up
+			cp "$work/log" "$work/up"
+			timed 'provision inventory' provision inventory $inventory
+			timed 'provision up' up
+			timed 'provision up, again' up_again
+			timed 'the app over HTTPS' health
+			timed 'vagrant destroy' quiet vagrant destroy --force
+			timed 'provision inventory, without a machine' refused
+			;;
+		lab)
+			traces >"$work/before"
+			timed 'provision lab up --provider vagrant' lab_up
+			timed 'provision up of a role, twice' lab_converges
+			timed 'provision lab snapshot, restore' lab_restores
+			timed 'provision lab up, killed' lab_is_cut
+			timed 'provision lab down' lab_down
+			;;
+		*) fail "$part is no part of this test: vagrantfile, lab" ;;
+	esac
+done

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from provision.cli.hosts import CommandLine, Connecting, forks_option, host_options
 from provision.cli.options import inventory_of
+
+if TYPE_CHECKING:
+    from provision.vault import Vault
 
 
 @click.command("exec", cls=CommandLine)
@@ -15,7 +19,13 @@ from provision.cli.options import inventory_of
 @forks_option
 @click.option("--json", is_flag=True, help="Print JSON lines, one for each host.")
 def exec_(
-    inventory: Path, limit: tuple[str, ...], connecting: Connecting, forks: int, json: bool, words: tuple[str, ...]
+    inventory: Path,
+    limit: tuple[str, ...],
+    connecting: Connecting,
+    vault: Vault,
+    forks: int,
+    json: bool,
+    words: tuple[str, ...],
 ) -> int:
     """Run COMMAND as root on the hosts of INVENTORY (./inventory.yml), side by side.
 
@@ -41,7 +51,7 @@ def exec_(
     from provision.report import wants_color
     from provision.report.hostlines import JsonOutput, OutputLines, Screen
 
-    targets = Targets(inventory_of(inventory), limit)
+    targets = Targets(inventory_of(inventory), limit, vault=vault)
     jobs = [Job(targets.login(host), on_host(words)) for host in targets.hosts]
     screen = Screen([host.name for host in targets.hosts], wants_color)
     return show(jobs, JsonOutput(screen) if json else OutputLines(screen), connecting, forks=forks)

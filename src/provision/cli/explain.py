@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from provision.cli.hosts import InventoryFirst, complete_host, inventory_argument
 from provision.cli.options import inventory_of, set_option, variables
+from provision.cli.vault_options import vault_options
+
+if TYPE_CHECKING:
+    from provision.vault import Vault
 
 
 @click.command(cls=InventoryFirst)
@@ -20,11 +25,15 @@ from provision.cli.options import inventory_of, set_option, variables
     help="The host whose variable it is; needed where there are several.",
 )
 @set_option
+@vault_options
 @click.option("--json", is_flag=True, help="Print a JSON object.")
-def explain(inventory: Path, variable: str, host: str | None, assignments: tuple[str, ...], json: bool) -> None:
+def explain(
+    inventory: Path, variable: str, host: str | None, assignments: tuple[str, ...], vault: Vault, json: bool
+) -> None:
     """Show the value that VAR has on a host of INVENTORY, where it stands, and what it overrode.
 
-    Secrets are not shown: what a role declares as `no_log`, passwords of logins, and the values of app_env.
+    Secrets are not shown: what a role declares as `no_log`, what ansible-vault has encrypted, passwords of logins, and
+    the values of app_env.
 
     With --json: host, name, value, definitions (value, where, file, line, column; the one in effect first), and what
     the variable's role declares: role, type, description. Values are text, as they are shown without --json.
@@ -35,7 +44,7 @@ def explain(inventory: Path, variable: str, host: str | None, assignments: tuple
     from provision.ops.targets import Targets
     from provision.report.explanation import explanation, explanation_fields
 
-    targets = Targets(inventory_of(inventory), (host,) if host else (), variables(assignments))
+    targets = Targets(inventory_of(inventory), (host,) if host else (), variables(assignments, vault), vault)
     if len(targets.hosts) != 1:
         names = ", ".join(found.name for found in targets.hosts)
         raise ConfigError(f"explain takes one host; there are {len(targets.hosts)}: {names}", hint="name one by --host")

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import click
 
+from provision.cli.connector import Connector
 from provision.cli.options import DEFAULT_INVENTORY
+from provision.cli.vault_options import vault_options
 
 if TYPE_CHECKING:
     from provision.events import Event
     from provision.report import Report
-    from provision.transport.protocol import Connection, Login
 
 Function: TypeAlias = Callable[..., Any]
 
@@ -29,9 +30,10 @@ def complete_host(ctx: click.Context, parameter: click.Parameter, incomplete: st
     """The groups and hosts of the inventory that stands on the command line, for completion."""
     from provision.errors import ProvisionError
     from provision.inventory import Inventory
+    from provision.vault import Closed
 
     try:
-        loaded = Inventory.load(Path(ctx.params.get("inventory") or DEFAULT_INVENTORY))
+        loaded = Inventory.load(Path(ctx.params.get("inventory") or DEFAULT_INVENTORY), Closed())
     except ProvisionError:
         return []
     return [name for name in (*loaded.groups, *loaded.hosts) if name.startswith(incomplete)]
@@ -70,8 +72,8 @@ def connection_options(function: Function) -> Function:
 
 
 def host_options(function: Function) -> Function:
-    """Give a command INVENTORY, ``--limit``, and the options about connections."""
-    return inventory_argument(limit_option(connection_options(function)))
+    """Give a command INVENTORY, ``--limit``, and the options about connections and the vault."""
+    return inventory_argument(limit_option(connection_options(vault_options(function))))
 
 
 class InventoryFirst(click.Command):
@@ -131,28 +133,19 @@ class Connecting:
 
         return replace(self, password=ask_become_password()) if self.ask_become_pass and not self.password else self
 
-    def connector(self, report: Report, stopping: threading.Event) -> Callable[[Login], Connection]:
-        """What opens connections; ssh.py and the libraries it imports are loaded at the first."""
-        from provision.cli.questions import ask_about_key, can_ask
-        from provision.transport.lean import without_invoke
+    def connector(self, report: Report, stopping: threading.Event) -> Connector:
+        """What opens connections, and asks with ``report`` until the run is ``stopping``."""
+        from provision.cli.questions import ask_about_key, ask_passphrase, can_ask
         from provision.transport.ssh_hostkeys import HostKeyPolicy
+        from provision.transport.ssh_passphrases import Passphrases
 
-        password = self.with_password().password
-        silent = self.accept_new_host_keys or sys.stdin is None or not can_ask()
-        ask = None if silent else partial(ask_about_key, report=report, stopping=stopping)
-        policy = HostKeyPolicy(ask=ask, accept_new=self.accept_new_host_keys)
-
-        loading = threading.Lock()
-
-        def connect(login: Login) -> Connection:
-            with loading, without_invoke():
-                from provision.transport import ssh
-
-            if password is not None and login.become_password is None:
-                login = replace(login, become_password=password)
-            return ssh.connect(login, host_keys=policy)
-
-        return connect
+        somebody = sys.stdin is not None and can_ask()
+        about_key = partial(ask_about_key, report=report, stopping=stopping)
+        for_phrase = partial(ask_passphrase, report=report, stopping=stopping)
+        accept = self.accept_new_host_keys
+        policy = HostKeyPolicy(ask=about_key if somebody and not accept else None, accept_new=accept)
+        passphrases = Passphrases(for_phrase if somebody else None)
+        return Connector(policy, self.with_password().password, passphrases, report)
 
 
 class Quiet:

@@ -1,4 +1,4 @@
-"""`provision init`: the first inventory, for the app in the current folder."""
+"""`provision init`: the first inventory, for the app in the current folder; and `provision init role`."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from typing import Any
 
 import click
 import yaml
+from click.core import ParameterSource
 
 from provision.errors import ConfigError
 from provision.project import Project
 from provision.source import pack
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option("--host", metavar="ADDRESS", help="Name or address of the VM, as `ssh` takes it.")
 @click.option("--user", metavar="NAME", help="Login on the VM: root, or one with sudo.")
 @click.option("--domain", metavar="NAME", help="Domain of the app, whose DNS record points to the VM.")
@@ -32,13 +33,53 @@ from provision.source import pack
     show_default=True,
     help="File to write; never one that exists.",
 )
-def init(
-    host: str | None, user: str | None, domain: str | None, app: str | None, entrypoint: str | None, output: Path
-) -> None:
-    """Write an inventory for the app in the current folder.
+@click.pass_context
+def init(context: click.Context, /, **options: Any) -> None:
+    """Write an inventory for the app in the current folder; `init role` writes a role.
 
     Asks for what no option says when run on a terminal.
     """
+    if context.invoked_subcommand is None:
+        return _inventory(**options)
+    for name in options:
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"--{name} is for an inventory, not for init {context.invoked_subcommand}", context)
+
+
+@init.command()
+@click.argument("name")
+@click.option(
+    "--path",
+    "folder",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("roles"),
+    show_default=True,
+    help="The folder of roles; roles/ beside the inventory is where they are looked for.",
+)
+@click.option("--testinfra", is_flag=True, help="With a test for pytest and pytest-testinfra too.")
+def role(name: str, folder: Path, testinfra: bool) -> None:
+    """Write a new role NAME, whose test passes at once.
+
+    It writes one file on the host, and has each part that a role can have, with a word on what it is for: yours to
+    change.
+    """
+    from provision.scaffold import role_files
+
+    files = role_files(name, testinfra=testinfra)
+    target = folder / name
+    if target.exists():
+        raise ConfigError(f"{target} exists already, and init overwrites nothing", hint="choose another name")
+    for path, text in files.items():
+        _make_folder((target / path).parent)
+        _write(target / path, text)
+    click.echo(f"Wrote {target}. Next:\n\n  provision test {target}\n\nand in an inventory beside {folder}/:\n")
+    click.echo(f"  roles: [{name}]")
+
+
+def _inventory(
+    host: str | None, user: str | None, domain: str | None, app: str | None, entrypoint: str | None, output: Path
+) -> None:
     if output.exists():
         raise ConfigError(f"{output} exists already, and init overwrites nothing", hint="choose another with --output")
     tree = pack(Path())
@@ -66,6 +107,13 @@ def inventory_text(host: str, user: str, variables: Mapping[str, Any]) -> str:
     hosts = yaml.safe_dump({"hosts": {host: {"ansible_user": user}}}, default_flow_style=None, allow_unicode=True)
     values = yaml.safe_dump({"vars": dict(variables)}, sort_keys=False, default_flow_style=False, allow_unicode=True)
     return "all:\n" + textwrap.indent(hosts + values, "  ")
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"cannot make the folder {folder}: {error.strerror}") from error
 
 
 def _write(output: Path, text: str) -> None:

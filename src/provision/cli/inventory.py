@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from provision.cli.options import DEFAULT_INVENTORY, inventory_of
+from provision.cli.vault_options import vault_options
 from provision.errors import ConfigError
+
+if TYPE_CHECKING:
+    from provision.vault import Vault
 
 
 @click.command("inventory")
@@ -18,14 +23,16 @@ from provision.errors import ConfigError
     "--graph", "show", flag_value="graph", default="graph", help="The tree of groups and hosts (the default)."
 )
 @click.option("--host", metavar="HOST", help="The variables of one host, as JSON.")
-def inventory(path: Path, show: str, host: str | None) -> None:
+@vault_options
+def inventory(path: Path, show: str, host: str | None, vault: Vault) -> None:
     """Show what INVENTORY (./inventory.yml) says, as ansible-inventory does.
 
-    Variables are shown as they are written, passwords too. Notes go to standard error.
+    Variables are shown as they are written, passwords too; what is encrypted by itself (`!vault`) as it is encrypted,
+    what stands in an encrypted file in plain text. Notes go to standard error.
     """
     from provision.inventory import Inventory, listing
 
-    loaded = Inventory.load(inventory_of(path))
+    loaded = Inventory.load(inventory_of(path), vault)
     for note in loaded.notes:
         click.echo(f"note: {note}", err=True)
     if host is not None:

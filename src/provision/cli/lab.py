@@ -8,10 +8,10 @@ from pathlib import Path
 import click
 import yaml
 
+from provision.cli.image_options import distro_option, flavour_option
 from provision.errors import ConfigError
-from provision.lab.image import DISTROS, USERS
-from provision.lab.lab import Lab, base_folder, labs
-from provision.lab.provider import Image
+from provision.lab.lab import PROVIDERS, Lab, base_folder, labs
+from provision.lab.provider import Host, Image
 
 _NAME = click.option(
     "--name", metavar="NAME", default="lab", show_default=True, help="Name of the lab; its hosts are NAME1, NAME2, ..."
@@ -20,20 +20,23 @@ _NAME = click.option(
 
 @click.group()
 def lab() -> None:
-    """Real test hosts on this machine: containers with their own systemd, sshd and address. Needs root on Linux."""
+    """Real test hosts on this machine: containers, or VMs, each with a systemd and an sshd of its own.
+
+    Needs root on Linux; VMs of Vagrant need what Vagrant needs.
+    """
 
 
 @lab.command()
 @_NAME
-@click.option("--count", type=click.IntRange(1, 99), metavar="N", default=1, show_default=True, help="How many hosts.")
-@click.option("--distro", type=click.Choice(DISTROS), default="bookworm", show_default=True, help="Debian's codename.")
 @click.option(
-    "--image",
-    type=click.Choice(list(USERS)),
-    default="minimal",
-    show_default=True,
-    help="minimal: root logs in; cloud: debian logs in and has sudo, as on cloud images.",
+    "--provider",
+    type=click.Choice(list(PROVIDERS)),
+    help="nspawn: containers, up in two seconds; qemu: VMs with a kernel, memory and disk of their own; vagrant: VMs "
+    "that Vagrant makes. A lab that exists keeps its own.  [default: nspawn]",
 )
+@click.option("--count", type=click.IntRange(1, 99), metavar="N", default=1, show_default=True, help="How many hosts.")
+@distro_option("distro")
+@flavour_option("--image", " On Vagrant's hosts vagrant logs in and has sudo, whatever is said here.")
 @click.option(
     "--inventory",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -42,16 +45,24 @@ def lab() -> None:
     help="Where to write the inventory of the hosts.",
 )
 @click.option("--var", "assignments", metavar="K=V", multiple=True, help="A variable for all hosts; V is YAML.")
-def up(name: str, count: int, distro: str, image: str, inventory: Path, assignments: tuple[str, ...]) -> None:
+def up(
+    name: str,
+    provider: str | None,
+    count: int,
+    distro: str,
+    image: str,
+    inventory: Path,
+    assignments: tuple[str, ...],
+) -> None:
     """Boot the hosts of a lab and write their inventory.
 
     Hosts that run are kept, missing ones are added, and what a crash or a reboot left broken is repaired.
     """
     variables = dict(_variable(assignment) for assignment in assignments)
-    this = Lab(name, base_folder(os.environ))
+    this = Lab(name, base_folder(os.environ), provider)
     wanted = Image(distro, image)
     if not this.image_ready(wanted):
-        click.echo(f"Building the image {wanted}; the next lab has it already.", err=True)
+        click.echo(f"Preparing the image {wanted}; the next lab has it already.", err=True)
     this.ensure(count, wanted)
     this.write_inventory(inventory, variables)
     for host in this.hosts:
@@ -83,6 +94,38 @@ def ssh(host: str, command: tuple[str, ...]) -> None:
         )
     argv = known[host].ssh(*command)
     os.execvp(argv[0], argv)
+
+
+_SNAPSHOT = click.argument("snapshot", metavar="[SNAPSHOT]", default="snapshot")
+
+
+@lab.command(short_help="Keep the state of all hosts of a lab.")
+@_NAME
+@_SNAPSHOT
+def snapshot(name: str, snapshot: str) -> None:
+    """Keep the state of all hosts of a lab as SNAPSHOT, by default `snapshot`, for `provision lab restore`.
+
+    VMs go on, in the middle of what they do. Containers keep their files, and are booted anew. With Vagrant it depends
+    on what runs its VMs.
+    """
+    for this, host in _hosts_of(name):
+        this.snapshot(host, snapshot)
+
+
+@lab.command(short_help="Let all hosts of a lab be as they were.")
+@_NAME
+@_SNAPSHOT
+def restore(name: str, snapshot: str) -> None:
+    """Let all hosts of a lab be as they were at SNAPSHOT, running; what came later is lost."""
+    for this, host in _hosts_of(name):
+        this.restore(host, snapshot)
+
+
+def _hosts_of(name: str) -> list[tuple[Lab, Host]]:
+    this = Lab(name, base_folder(os.environ))
+    if not this.hosts:
+        raise ConfigError(f"the lab {name} has no hosts", hint=f"provision lab up --name {name}")
+    return [(this, host) for host in this.hosts]
 
 
 @lab.command(short_help="End the hosts of a lab and remove all of it.")

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from provision.cli.failures import exit_code_of
+from provision.cli.failures import Discretion, exit_code_of
 
 
 class Command(NamedTuple):
@@ -69,4 +69,5 @@ class LazyGroup(click.Group):
         """Run a command; the integer it returns is the exit code. Without ``standalone_mode`` errors are raised."""
         if not standalone_mode:
             return super().main(args, prog_name, complete_var, False, **extra)
-        sys.exit(exit_code_of(lambda: self.main(args, prog_name, complete_var, False, **extra)))
+        mask = Discretion()
+        sys.exit(exit_code_of(lambda: self.main(args, prog_name, complete_var, False, obj=mask, **extra), mask))

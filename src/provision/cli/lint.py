@@ -10,17 +10,20 @@ import click
 
 from provision.cli.hosts import inventory_argument, limit_option
 from provision.cli.options import inventory_of, set_option, variables
+from provision.cli.vault_options import vault_options
 
 if TYPE_CHECKING:
     from provision.inventory import Host
+    from provision.vault import Vault
 
 
 @click.command()
 @inventory_argument
 @limit_option
 @set_option
+@vault_options
 @click.option("--json", is_flag=True, help="Print JSON lines, one for each finding.")
-def lint(inventory: Path, limit: tuple[str, ...], assignments: tuple[str, ...], json: bool) -> int:
+def lint(inventory: Path, limit: tuple[str, ...], assignments: tuple[str, ...], vault: Vault, json: bool) -> int:
     """Check INVENTORY (./inventory.yml), its roles and its apps as `up` does, and name all mistakes at once.
 
     No host is asked, nor is Vagrant for its machines. Warns also of variables that nothing uses.
@@ -38,13 +41,13 @@ def lint(inventory: Path, limit: tuple[str, ...], assignments: tuple[str, ...], 
     from provision.ops.targets import Targets
     from provision.report.findings import finding_fields, findings
 
-    inventory, extra = inventory_of(inventory), variables(assignments)
+    inventory, extra = inventory_of(inventory), variables(assignments, vault)
     hosts: Sequence[Host] = ()
     try:
-        targets = Targets(inventory, limit, extra, ask_vagrant=False)
+        targets = Targets(inventory, limit, extra, vault, ask_vagrant=False)
         hosts, found = targets.hosts, linted(targets)
     except ConfigError as error:
-        found = Findings(inventory_mistakes(inventory) or [error])
+        found = Findings(inventory_mistakes(inventory, vault) or [error])
     if json:
         pages.write_json(finding_fields(found))
     else:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from provision.ops.events import Emit
     from provision.ops.side_by_side import Job
     from provision.report.hostlines import CommandView
+    from provision.vault import Vault
 
 LINES = 100
 FOLLOWED_LINES = 10
@@ -41,6 +42,7 @@ def logs(
     inventory: Path,
     limit: tuple[str, ...],
     connecting: Connecting,
+    vault: Vault,
     follow: bool,
     lines: int | None,
     since: str,
@@ -70,7 +72,7 @@ def logs(
     if lines is None and not since:
         lines = FOLLOWED_LINES if follow else LINES
     query = LogQuery(lines, since, grep, follow)
-    targets = Targets(inventory_of(inventory), limit)
+    targets = Targets(inventory_of(inventory), limit, vault=vault)
     apps = list(targets.apps(app))
     jobs = [Job(targets.login(host), commands.logs(name, query)) for host, name in apps]
     reader = partial(JournalReader, apps={host.name: name for host, name in apps})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,9 +12,10 @@ from provision.cli.hosts import Connecting, host_options
 from provision.cli.options import inventory_of, lock_option, set_option, variables
 
 if TYPE_CHECKING:
+    from provision.cli.connector import Connector
     from provision.report import Report
     from provision.run import InventoryRun
-    from provision.transport.protocol import Connection, Login
+    from provision.vault import Vault
 
 
 @click.command()
@@ -28,6 +28,7 @@ def migrate(
     inventory: Path,
     limit: tuple[str, ...],
     connecting: Connecting,
+    vault: Vault,
     assignments: tuple[str, ...],
     lock_timeout: int,
     verbose: bool,
@@ -44,17 +45,18 @@ def migrate(
     3 a host unreachable, 4 locked by another run, 130 interrupted.
     """
     from provision.cli.running import carry_out
+    from provision.inventory import Inventory
     from provision.options import Options
     from provision.report import Detail
     from provision.run import InventoryRun
 
-    def make(report: Report, connect: Callable[[Login], Connection]) -> InventoryRun:
+    def make(report: Report, connect: Connector) -> InventoryRun:
         options = Options(
             limit=limit,
-            extra=variables(assignments),
+            extra=variables(assignments, vault),
             lock_timeout=lock_timeout,
             command=shlex.join(["provision", "migrate", str(inventory), *(f"--limit={pattern}" for pattern in limit)]),
         )
-        return InventoryRun(inventory_of(inventory), options, report, connect)
+        return InventoryRun(Inventory.load(inventory_of(inventory), vault), options, report, connect)
 
     return carry_out(make, InventoryRun.migrate, Detail(verbose=verbose), connecting, json=json)

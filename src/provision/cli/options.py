@@ -12,6 +12,7 @@ import click
 from provision.errors import ConfigError
 
 if TYPE_CHECKING:
+    from provision.vault import Vault
     from provision.yamlfile import Node
 
 DEFAULT_INVENTORY = Path("inventory.yml")
@@ -43,12 +44,12 @@ def inventory_of(path: Path) -> Path:
     return path
 
 
-def variables(assignments: Iterable[str]) -> dict[str, Node]:
-    """What ``--set`` says; a later one wins. Raises ConfigError."""
+def variables(assignments: Iterable[str], vault: Vault) -> dict[str, Node]:
+    """What ``--set`` says; a later one wins, and ``vault`` opens what is encrypted. Raises ConfigError."""
     found: dict[str, Node] = {}
     for assignment in assignments:
         if assignment.startswith("@"):
-            found |= _from_file(Path(assignment[1:]))
+            found |= _from_file(Path(assignment[1:]), vault)
             continue
         name, equals, text = assignment.partition("=")
         if not equals or not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
@@ -56,11 +57,11 @@ def variables(assignments: Iterable[str]) -> dict[str, Node]:
                 f"--set {assignment.partition('=')[0]}: not of the form NAME=VALUE",
                 hint="for example --set app_workers=4, or --set @variables.yml for a file",
             )
-        found[name] = _value(name, text)
+        found[name] = _value(name, text, vault)
     return found
 
 
-def _value(name: str, text: str) -> Node:
+def _value(name: str, text: str, vault: Vault) -> Node:
     from provision.errors import Position
     from provision.yamlfile import from_plain, parse
 
@@ -68,16 +69,16 @@ def _value(name: str, text: str) -> Node:
     if not text or text.startswith("{{"):  # which in a file would need quotes
         return from_plain(text, Position(where, 1, 1))
     try:
-        return parse(text, where)
+        return parse(text, where, vault)
     except ConfigError as error:
         # Without its place: there is no line to look at, and the value may be a secret.
         raise ConfigError(f"--set {name}: {error.message}", hint=error.hint) from error
 
 
-def _from_file(path: Path) -> dict[str, Node]:
+def _from_file(path: Path, vault: Vault) -> dict[str, Node]:
     from provision.yamlfile import describe, load
 
-    node = load(path)
+    node = load(path, vault)
     if not isinstance(node.value, dict):
         message = f"a file of variables is a mapping of names to values, this is {describe(node)}"
         raise ConfigError(message, position=node.position, hint="write `name: value`, one per line")

@@ -15,13 +15,16 @@ from provision.cli.options import inventory_of
 if TYPE_CHECKING:
     from provision.ops.releases import Collector
     from provision.transport.protocol import Connection, Login
+    from provision.vault import Vault
 
 
 @click.command()
 @host_options
 @click.option("--app", metavar="NAME", help="Another app than the inventory's.")
 @click.option("--json", is_flag=True, help="Print JSON lines, one deployment each.")
-def releases(inventory: Path, limit: tuple[str, ...], connecting: Connecting, app: str | None, json: bool) -> int:
+def releases(
+    inventory: Path, limit: tuple[str, ...], connecting: Connecting, vault: Vault, app: str | None, json: bool
+) -> int:
     """Show the deployments of the app that the hosts of INVENTORY (./inventory.yml) have on record, the newest first.
 
     A deployment is a release with its dependencies, environment and sizes. Its state is: serving; down (it should serve
@@ -37,7 +40,7 @@ def releases(inventory: Path, limit: tuple[str, ...], connecting: Connecting, ap
     from provision.ops.targets import Targets
     from provision.report.releases import print_releases
 
-    targets = Targets(inventory_of(inventory), limit)
+    targets = Targets(inventory_of(inventory), limit, vault=vault)
     apps = [(targets.login(host), name) for host, name in targets.apps(app)]
     stopping = threading.Event()
     collector = read_releases(apps, connecting.connector(Quiet(), stopping), stopping)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from provision.cli.options import DEFAULT_INVENTORY
+from provision.cli.vault_options import vault_options
+
+if TYPE_CHECKING:
+    from provision.vault import Vault
 
 _INVENTORY = click.Path(path_type=Path)
 
@@ -18,7 +23,8 @@ def roles() -> None:
 
 @roles.command("list", short_help="List the roles that an inventory can use.")
 @click.argument("inventory", type=_INVENTORY, default=DEFAULT_INVENTORY)
-def list_(inventory: Path) -> None:
+@vault_options
+def list_(inventory: Path, vault: Vault) -> None:
     """List the roles that INVENTORY (./inventory.yml) can use: those in roles/ beside it, and those of provision."""
     from provision.cli import pages
     from provision.errors import ConfigError
@@ -29,7 +35,7 @@ def list_(inventory: Path) -> None:
     found: list[tuple[str, RoleDocs | str]] = []
     for name in role_names(search):
         try:
-            found.append((name, role_docs(name, search)))
+            found.append((name, role_docs(name, search, vault)))
         except ConfigError as error:
             found.append((name, f"{error.position}: {error.message}" if error.position else error.message))
     pages.write(role_list(found, width=pages.width()))
@@ -37,7 +43,8 @@ def list_(inventory: Path) -> None:
 
 @roles.command()
 @click.argument("words", metavar="[INVENTORY] ROLE", nargs=-1, required=True)
-def docs(words: tuple[str, ...]) -> None:
+@vault_options
+def docs(words: tuple[str, ...], vault: Vault) -> None:
     """Show what ROLE does and the variables it takes.
 
     Your own roles lie in roles/ beside INVENTORY (./inventory.yml).
@@ -50,7 +57,7 @@ def docs(words: tuple[str, ...]) -> None:
         raise click.UsageError("an inventory and the name of one role are all it takes")
     *before, name = words
     inventory = Path(before[0]) if before else DEFAULT_INVENTORY
-    pages.write(role_page(role_docs(name, _search(inventory)), width=pages.width()))
+    pages.write(role_page(role_docs(name, _search(inventory), vault), width=pages.width()))
 
 
 def _search(inventory: Path) -> tuple[Path, ...]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from provision.report import Report
     from provision.run import Run
     from provision.transport.protocol import Connection, Login
+    from provision.vault import Vault
 
 
 @click.command()
@@ -31,6 +32,7 @@ def rollback(
     inventory: Path,
     limit: tuple[str, ...],
     connecting: Connecting,
+    vault: Vault,
     to: int | None,
     check: bool,
     lock_timeout: int,
@@ -61,7 +63,7 @@ def rollback(
     from provision.run import Run
 
     def make(report: Report, connect: Callable[[Login], Connection]) -> Run:
-        targets = Targets(inventory_of(inventory), limit)
+        targets = Targets(inventory_of(inventory), limit, vault=vault)
         apps = {host.name: (targets.login(host), name) for host, name in targets.apps(app)}
         collector = read_releases(list(apps.values()), connect, threading.Event())
         if collector.errors:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from provision.ops.side_by_side import Job
     from provision.shell import Sh
     from provision.transport.protocol import Login
+    from provision.vault import Vault
 
 
 @click.command("run", cls=CommandLine)
@@ -33,6 +34,7 @@ def run_(
     inventory: Path,
     limit: tuple[str, ...],
     connecting: Connecting,
+    vault: Vault,
     host: str | None,
     terminal: bool,
     app: str | None,
@@ -54,7 +56,7 @@ def run_(
     from provision.ops.side_by_side import Job
     from provision.ops.targets import Targets
 
-    targets = Targets(inventory_of(inventory), (host,) if host else limit)
+    targets = Targets(inventory_of(inventory), (host,) if host else limit, vault=vault)
     if host is not None and len(targets.hosts) != 1:
         raise ConfigError(f"--host takes one host; {host!r} matches {len(targets.hosts)}")
     found = targets.apps(app)

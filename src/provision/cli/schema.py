@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from provision.cli.hosts import inventory_argument
 from provision.cli.options import DEFAULT_INVENTORY
+from provision.cli.vault_options import vault_options
+
+if TYPE_CHECKING:
+    from provision.vault import Vault
 
 
 @click.command()
@@ -22,7 +27,8 @@ from provision.cli.options import DEFAULT_INVENTORY
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write it there, and print the line that makes editors use it.",
 )
-def schema(inventory: Path, variables: bool, output: Path | None) -> None:
+@vault_options
+def schema(inventory: Path, variables: bool, output: Path | None, vault: Vault) -> None:
     """Print the JSON Schema of inventories, for editors that complete, explain and check YAML.
 
     It knows the variables of all roles: those of provision, and your own beside INVENTORY (./inventory.yml).
@@ -43,7 +49,7 @@ def schema(inventory: Path, variables: bool, output: Path | None) -> None:
     roles: list[Role] = []
     for name in role_names(search):
         try:
-            roles.append(role_docs(name, search).role)
+            roles.append(role_docs(name, search, vault).role)
         except ConfigError as error:
             click.echo(f"note: without the role {name}: {error.message}", err=True)
     text = json.dumps((variables_schema if variables else inventory_schema)(roles), indent=2, ensure_ascii=False)

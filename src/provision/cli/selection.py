@@ -5,11 +5,16 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from provision.cli.hosts import Connecting, Function, connection_options, forks_option, inventory_argument, limit_option
 from provision.cli.options import lock_option, set_option
+from provision.cli.vault_options import vault_options
+
+if TYPE_CHECKING:
+    from provision.vault import Vault
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,7 @@ class Selection:
     json: bool
     verbose: bool
     connecting: Connecting
+    vault: Vault
     forks: int
     lock_timeout: int
 
@@ -48,6 +54,7 @@ _OPTIONS = (
     click.option("--verbose", "-v", is_flag=True, help="Show unchanged tasks and the output of each step too."),
     click.option("--json", is_flag=True, help="Print JSON lines, one event each, and nothing else."),
     connection_options,
+    vault_options,
     forks_option,
     lock_option,
 )

@@ -9,7 +9,7 @@ import click
 
 from provision import __version__
 
-_SURROUNDINGS = ("paramiko", "fabric", "jinja2", "pyyaml", "click", "rich")
+_SURROUNDINGS = ("paramiko", "cryptography", "fabric", "jinja2", "pyyaml", "click", "rich")
 
 
 @click.command()

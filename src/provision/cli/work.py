@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import click
 
 from provision.cli.hosts import Connecting, Quiet
-from provision.cli.interrupts import Interrupts
+from provision.cli.interrupts import Interrupts, Stoppable
 from provision.ops.events import CommandEnded, CommandEvent, Emit
 from provision.ops.side_by_side import Job, SideBySide, exit_code
 from provision.report.hostlines import CommandSpool, CommandView, UntilGone
@@ -54,7 +54,7 @@ def show(
 
 
 @contextmanager
-def interruptible(work: SideBySide, stopping: threading.Event) -> Iterator[Interrupts]:
+def interruptible(work: Stoppable, stopping: threading.Event) -> Iterator[Interrupts]:
     """Ctrl-C interrupts the commands, a second one gives them up. Raises click.Abort at the end after one."""
     with Interrupts(work, Quiet(), stopping) as interrupts:
         yield interrupts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shlex
 from collections.abc import Callable, Iterable, Mapping
@@ -163,6 +164,17 @@ def login_from(name: str, variables: Mapping[str, Any], base: Path) -> Login:
     values["key_files"] = tuple(_path(file, base) for file in values.get("key_files", ()))
     values.setdefault("address", name)
     return Login(name=name, common_args=arguments, **values)
+
+
+def plain_logins(hosts: Iterable[Host], extra: Mapping[str, Node], base: Path) -> list[Login]:
+    """The Logins that need no template, as ``login_from`` makes them; others, and mistakes, are left out."""
+    found = []
+    for host in hosts:
+        variables = login_variables(host, extra)
+        if not any("{{" in str(value) or "{%" in str(value) for value in variables.values()):
+            with contextlib.suppress(ConfigError):
+                found.append(login_from(host.name, variables, base))
+    return found
 
 
 def check(hosts: Iterable[Host], attempt: Callable[[Callable[[], str]], str | None]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -13,6 +13,7 @@ from provision.inventory import connection, patterns, sources
 from provision.inventory.model import Group, Host
 from provision.inventory.reader import Attempt, Reader, at_once
 from provision.inventory.varfiles import VarFiles
+from provision.vault import Vault
 
 
 @dataclass(frozen=True)
@@ -29,20 +30,25 @@ class Inventory:
     """By name, in the order in which the inventory names them."""
     notes: tuple[str, ...]
     """What Ansible would use and this program does not, and files that nothing reads."""
+    vault: Vault = field(default_factory=Vault)
+    """What opened the parts of it that are encrypted; for those of roles too."""
 
     @classmethod
-    def load(cls, path: Path, *, ask_vagrant: bool = True, attempt: Attempt = at_once) -> Inventory:
+    def load(
+        cls, path: Path, vault: Vault | None = None, *, ask_vagrant: bool = True, attempt: Attempt = at_once
+    ) -> Inventory:
         """Read ``path`` (a YAML file, or a folder of them) and the variable files beside it. Raises ConfigError.
 
         ``ask_vagrant`` allows to run `vagrant` where a file takes its hosts from there. What an ``attempt`` keeps of
         mistakes is missing from the inventory.
         """
-        reader = Reader(ask_vagrant=ask_vagrant, attempt=attempt)
+        vault = vault or Vault()
+        reader = Reader(vault, ask_vagrant=ask_vagrant, attempt=attempt)
         for file in sources.files(path):
             attempt(partial(reader.read, file))
         reader.finish()
         base = (path if path.is_dir() else path.parent).absolute()
-        group_files, host_files = VarFiles(base, "group_vars"), VarFiles(base, "host_vars")
+        group_files, host_files = (VarFiles(base, kind, vault) for kind in ("group_vars", "host_vars"))
         for group in reader.groups.values():
             group.files = attempt(partial(group_files.layers, group.name)) or []
         for host in reader.hosts.values():
@@ -52,7 +58,8 @@ class Inventory:
         # Of hosts that were not asked for, none can be said to be missing.
         notes += [] if reader.notes else host_files.notes(reader.hosts)
         notes += [f"{name} is a group and a host" for name in reader.groups if name in reader.hosts]
-        return cls(path, base, reader.groups, reader.hosts, (*notes, *connection.check(reader.hosts.values(), attempt)))
+        notes += connection.check(reader.hosts.values(), attempt)
+        return cls(path, base, reader.groups, reader.hosts, tuple(notes), vault)
 
     def select(self, *limits: str) -> list[Host]:
         """The hosts that Ansible's ``--limit`` patterns choose together, in the inventory's order.

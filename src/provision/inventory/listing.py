@@ -6,6 +6,7 @@ from typing import Any
 
 from provision.inventory.inventory import Inventory
 from provision.inventory.model import Group, Host
+from provision.yamlfile import Node
 
 # Names that ansible-core keeps out of a listing even where a file sets them (its INTERNAL_STATIC_VARS).
 _INTERNAL = frozenset(
@@ -61,8 +62,16 @@ def as_list(inventory: Inventory) -> dict[str, Any]:
 
 
 def host_variables(host: Host) -> dict[str, Any]:
-    """``--host``: the unrendered variables of one host."""
-    return {name: node.plain() for name, node in host.variables.items() if name not in _INTERNAL}
+    """``--host``: the unrendered variables of one host; ``!vault`` values as they are written."""
+    return {name: _written(node) for name, node in host.variables.items() if name not in _INTERNAL}
+
+
+def _written(node: Node) -> Any:
+    if node.ciphertext:
+        return {"__ansible_vault": node.ciphertext}
+    if isinstance(node.value, dict):
+        return {key: _written(child) for key, child in node.value.items()}
+    return [_written(child) for child in node.value] if isinstance(node.value, list) else node.value
 
 
 def graph(inventory: Inventory) -> str:

@@ -12,6 +12,7 @@ from provision.errors import ConfigError, Position
 from provision.inventory import ranges, sources, vagrant
 from provision.inventory.model import Group, Host, Layer
 from provision.nearest import did_you_mean
+from provision.vault import Vault
 from provision.yamlfile import Node, describe, from_plain
 
 _SECTIONS = ("hosts", "children", "vars")
@@ -33,8 +34,9 @@ class Reader:
     Without ``ask_vagrant``, a machine of a made-up name stands for those that only Vagrant knows.
     """
 
-    def __init__(self, *, ask_vagrant: bool = True, attempt: Attempt = at_once) -> None:
+    def __init__(self, vault: Vault, *, ask_vagrant: bool = True, attempt: Attempt = at_once) -> None:
         self.notes: list[str] = []
+        self._vault = vault
         self._attempt = attempt
         self._ask_vagrant = ask_vagrant
         self.groups = {name: Group(name) for name in ("all", "ungrouped")}
@@ -43,7 +45,7 @@ class Reader:
 
     def read(self, file: Path) -> None:
         """Add the hosts and groups of ``file``. Raises ConfigError."""
-        entries = sources.read(file)
+        entries = sources.read(file, self._vault)
         source = vagrant.take_source(entries)
         known = set(self.hosts)
         for name, (position, node) in entries.items():

@@ -8,6 +8,7 @@ from pathlib import Path
 from provision import yamlfile
 from provision.errors import ConfigError, Position
 from provision.inventory import vagrant
+from provision.vault import Vault
 from provision.yamlfile import Node
 
 _YAML_SUFFIXES = ("", ".yml", ".yaml", ".json")
@@ -34,7 +35,7 @@ def files(path: Path) -> list[Path]:
     return found
 
 
-def read(file: Path) -> dict[str, tuple[Position, Node]]:
+def read(file: Path, vault: Vault) -> dict[str, tuple[Position, Node]]:
     """What stands at the top of ``file``, by name, each with the place of its name: groups, and options of a plugin.
 
     Raises ConfigError.
@@ -46,7 +47,7 @@ def read(file: Path) -> dict[str, tuple[Position, Node]]:
     if _first_bytes(file) == b"#!":
         raise _foreign(file, _CONVERT, "inventory scripts are not run")
     try:
-        node = yamlfile.load(file)
+        node = yamlfile.load(file, vault)
     except ConfigError:
         _refuse_ini(file)
         raise

@@ -11,7 +11,7 @@ import re
 import shlex
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -27,7 +27,6 @@ TIMEOUT = 60.0
 
 Variables: TypeAlias = dict[str, Any]
 
-_COMMAND = ("vagrant", "ssh-config")
 _NAME = re.compile(r"\w[\w.-]*")
 _VARIABLES = {"hostname": "ansible_host", "port": "ansible_port", "user": "ansible_user"}
 _MOST_LINES = 15
@@ -59,11 +58,11 @@ class Source:
 
     @property
     def _by_hand(self) -> str:
-        return f"cd {shlex.quote(str(self.folder))} && {' '.join(_COMMAND)}"
+        return f"cd {shlex.quote(str(self.folder))} && vagrant ssh-config"
 
     def _ask(self) -> str:
         try:
-            status, output, complaint = _run(self.folder)
+            status, output, complaint = run_vagrant(self.folder, "ssh-config", timeout=TIMEOUT)
         except FileNotFoundError as error:
             raise ConfigError(
                 "there is no `vagrant` on this machine, and this inventory takes its hosts from it",
@@ -176,14 +175,19 @@ def _unquoted(value: str) -> str:
     return value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' else value
 
 
-def _run(folder: Path) -> tuple[int, str, str]:
-    """Status, standard output and standard error of `vagrant ssh-config`. Raises OSError, TimeoutExpired."""
+def run_vagrant(
+    folder: Path, *words: str, timeout: float, environment: Mapping[str, str] | None = None
+) -> tuple[int, str, str]:
+    """Status, standard output and standard error of `vagrant` for the Vagrantfile in ``folder``.
+
+    ``environment`` is on top of our own. Raises OSError, TimeoutExpired.
+    """
     # VAGRANT_CWD of the environment would lead elsewhere; the news that CHECKPOINT fetches would only take time.
-    environment = {**os.environ, "VAGRANT_CWD": str(folder), "VAGRANT_CHECKPOINT_DISABLE": "1"}
+    own = {"VAGRANT_CWD": str(folder), "VAGRANT_CHECKPOINT_DISABLE": "1", **(environment or {})}
     with subprocess.Popen(
-        _COMMAND,
+        ("vagrant", *words),
         cwd=folder,
-        env=environment,
+        env={**os.environ, **own},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -192,7 +196,7 @@ def _run(folder: Path) -> tuple[int, str, str]:
         start_new_session=True,
     ) as process:
         try:
-            output, complaint = process.communicate(timeout=TIMEOUT)
+            output, complaint = process.communicate(timeout=timeout)
         except BaseException:
             # Its children as well: the command may be a wrapper around the real one.
             os.killpg(process.pid, signal.SIGKILL)

@@ -9,6 +9,7 @@ from provision import yamlfile
 from provision.errors import ConfigError
 from provision.inventory.model import Layer
 from provision.nearest import did_you_mean
+from provision.vault import Vault
 
 _EXTENSIONS = ("", ".yml", ".yaml", ".json")
 """In the order in which Ansible looks; the first that exists is the only one it reads."""
@@ -17,8 +18,9 @@ _EXTENSIONS = ("", ".yml", ".yaml", ".json")
 class VarFiles:
     """One of the two folders; each file in it is read at most once."""
 
-    def __init__(self, base: Path, kind: str) -> None:
+    def __init__(self, base: Path, kind: str, vault: Vault) -> None:
         self._folder = base / kind
+        self._vault = vault
         self._base = base
         self._entries = {path.name: path for path in _entries(self._folder)}
 
@@ -30,7 +32,7 @@ class VarFiles:
         first = self._entries[candidates[0]]
         layers = []
         for path in _files(first) if first.is_dir() else [first]:
-            if variables := _read(path):
+            if variables := _read(path, self._vault):
                 layers.append(Layer(str(path.relative_to(self._base)), variables))
         return layers
 
@@ -80,8 +82,8 @@ def _is_variable_file(path: Path) -> bool:
     return path.is_dir() or path.suffix in _EXTENSIONS
 
 
-def _read(path: Path) -> Mapping[str, yamlfile.Node]:
-    node = yamlfile.load(path)
+def _read(path: Path, vault: Vault) -> Mapping[str, yamlfile.Node]:
+    node = yamlfile.load(path, vault)
     if isinstance(node.value, dict):
         return node.value
     if node.value is None:

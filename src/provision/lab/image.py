@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from provision.lab.commands import run
@@ -33,10 +36,21 @@ _CLOUD_USER = (
 )
 
 
-def image_folder(base: Path, image: Image) -> Path:
+@dataclass(frozen=True)
+class Addition:
+    """What the images of a provider have that those of containers have not."""
+
+    name: str
+    packages: tuple[str, ...]
+    hooks: tuple[str, ...]
+    """Shell, run when the packages are installed; the root is ``$1``."""
+
+
+def image_folder(base: Path, image: Image, addition: Addition | None = None) -> Path:
     """Where ``image`` lies below ``base`` once it is built: the name holds a digest of its recipe."""
-    recipe = json.dumps(_recipe(image))
-    return base / "images" / f"{image.distro}-{image.flavour}-{hashlib.sha256(recipe.encode()).hexdigest()[:16]}"
+    digest = hashlib.sha256(json.dumps(_recipe(image, addition)).encode()).hexdigest()[:16]
+    words = (image.distro, image.flavour, *((addition.name,) if addition else ()), digest)
+    return base / "images" / "-".join(words)
 
 
 def ensure_image(base: Path, image: Image) -> Path:
@@ -46,8 +60,36 @@ def ensure_image(base: Path, image: Image) -> Path:
     """
     folder = image_folder(base, image)
     if not folder.exists():
-        _build(folder, image)
+        with building(folder) as unfinished:
+            install(folder, image, unfinished)
     return folder
+
+
+@contextmanager
+def building(folder: Path) -> Iterator[Path]:
+    """A place that becomes ``folder`` at the end of the block; what a build that was cut has left there is removed."""
+    unfinished = folder.with_name(f"{folder.name}.unfinished")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    build(folder, "rm", "-rf", "--one-file-system", str(unfinished))
+    yield unfinished
+    os.rename(unfinished, folder)
+
+
+def build(folder: Path, *argv: str) -> None:
+    """Run a tool that builds the image ``folder``.
+
+    One whose parent was killed still builds: it keeps this second lock, and we wait for it.
+    """
+    run("flock", str(folder.parent / "lock"), *argv)
+
+
+def install(folder: Path, image: Image, root: Path, addition: Addition | None = None) -> None:
+    """Let mmdebstrap make ``root`` for the image ``folder``."""
+    # Its mounts of /dev and /proc end with its own mount namespace, however it ends.
+    mmdebstrap = ("unshare", "--mount", "mmdebstrap", "--quiet", "--format=directory")
+    recipe = _recipe(image, addition)
+    settings = [f"--aptopt={setting}" for setting in apt_settings()]
+    build(folder, *mmdebstrap, *recipe, *settings, image.distro, str(root), *apt_mirrors(image.distro))
 
 
 def apt_settings() -> list[str]:
@@ -72,20 +114,13 @@ def apt_mirrors(distro: str) -> list[str]:
     return lines
 
 
-def _recipe(image: Image) -> list[str]:
+def _recipe(image: Image, addition: Addition | None) -> list[str]:
     hooks = (_NO_HOST_KEYS, _NETWORKD, *(_CLOUD_USER if image.flavour == "cloud" else ()))
-    include = f"--include={','.join(PACKAGES)}"
-    return ["--variant=minbase", include, *(f"--customize-hook={hook}" for hook in hooks)]
-
-
-def _build(folder: Path, image: Image) -> None:
-    unfinished = folder.with_name(f"{folder.name}.unfinished")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    # An mmdebstrap whose parent was killed still builds: it keeps this second lock, and we wait for it.
-    alone = ("flock", str(folder.parent / "lock"))
-    run(*alone, "rm", "-rf", "--one-file-system", str(unfinished))
-    # Its mounts of /dev and /proc end with its own mount namespace, however it ends.
-    mmdebstrap = ("unshare", "--mount", "mmdebstrap", "--quiet", "--format=directory")
-    settings = [f"--aptopt={setting}" for setting in apt_settings()]
-    run(*alone, *mmdebstrap, *_recipe(image), *settings, image.distro, str(unfinished), *apt_mirrors(image.distro))
-    os.rename(unfinished, folder)
+    packages: tuple[str, ...] = PACKAGES
+    if addition:
+        hooks, packages = (*hooks, *addition.hooks), (*packages, *addition.packages)
+    return [
+        "--variant=minbase",
+        f"--include={','.join(packages)}",
+        *(f"--customize-hook={hook}" for hook in hooks),
+    ]

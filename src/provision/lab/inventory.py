@@ -14,7 +14,7 @@ from provision.lab.provider import Host
 
 def write_inventory(path: Path, hosts: Sequence[Host], variables: Mapping[str, object]) -> None:
     """Write the YAML inventory of ``hosts`` to ``path``; a value that is a YAML node keeps its source text."""
-    inventory: dict[str, object] = {"hosts": {host.name: _connection(host) for host in hosts}}
+    inventory: dict[str, object] = {"hosts": {host.name: connection(host) for host in hosts}}
     if variables:
         inventory["vars"] = dict(variables)
     text = yaml.dump({"all": inventory}, Dumper=_Dumper, sort_keys=False, width=200, allow_unicode=True)
@@ -22,7 +22,8 @@ def write_inventory(path: Path, hosts: Sequence[Host], variables: Mapping[str, o
     replace_file(path, f"# Written by `provision lab up`, removed by `provision lab down`.\n{text}")
 
 
-def _connection(host: Host) -> dict[str, object]:
+def connection(host: Host) -> dict[str, object]:
+    """The variables that say how to log in to ``host``."""
     return {
         "ansible_host": host.address,
         **({"ansible_port": host.port} if host.port != 22 else {}),

@@ -7,7 +7,7 @@ import re
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,8 +17,17 @@ from provision.lab.inventory import write_inventory
 from provision.lab.nspawn import Nspawn
 from provision.lab.personality import create_client_key
 from provision.lab.provider import Host, Image, Provider
+from provision.lab.qemu import Qemu
+from provision.lab.vagrant import Vagrant
 
 _MOST_HOSTS = 99
+
+_FIRST_PATIENCE = 2.0
+_LAST_PATIENCE = 30.0
+"""Seconds for an sshd's greeting, at first and after many that were awaited in vain."""
+
+PROVIDERS: Mapping[str, Callable[[Path, str], Provider]] = {"nspawn": Nspawn, "qemu": Qemu, "vagrant": Vagrant}
+"""Each makes the hosts of a lab below a folder: containers, virtual machines, or virtual machines of Vagrant."""
 
 
 def base_folder(environment: Mapping[str, str]) -> Path:
@@ -32,10 +41,11 @@ def base_folder(environment: Mapping[str, str]) -> Path:
 class Lab:
     """The lab ``name`` below the folder ``base``; it exists on this machine whether or not an object stands for it.
 
-    Every method raises ProvisionError where this machine or a host does not do its part.
+    One that exists keeps its provider; a new one has containers, or hosts of the ``provider`` that is named. Every
+    method raises ProvisionError where this machine or a host does not do its part.
     """
 
-    def __init__(self, name: str, base: Path) -> None:
+    def __init__(self, name: str, base: Path, provider: str | None = None) -> None:
         # A host is called NAME and a number, its interface "vb-" and that: 15 characters at most.
         if not re.fullmatch(r"[a-z]([a-z0-9-]{0,8}[a-z])?", name):
             raise ConfigError(f"lab name {name!r}: 1 to 10 of a-z, 0-9 and -, first and last a letter")
@@ -43,12 +53,22 @@ class Lab:
         self._base = base
         self._folder = base / "labs" / name
         self._inventory_record = self._folder / "inventory"
-        self._provider: Provider = Nspawn(base, name)
+        self._provider_record = self._folder / "provider"
+        present = self._provider_record.read_text() if self._provider_record.exists() else None
+        if present and provider not in (None, present):
+            raise ConfigError(
+                f"the lab {name} has hosts of the provider {present}, not {provider}",
+                hint=f"`provision lab down --name {name}` first, or another --name",
+            )
+        self.provider = present or provider or "nspawn"
+        self._provider = PROVIDERS[self.provider](base, name)
 
     @classmethod
-    def up(cls, name: str, base: Path, *, count: int = 1, image: Image | None = None) -> Lab:
+    def up(
+        cls, name: str, base: Path, *, count: int = 1, image: Image | None = None, provider: str | None = None
+    ) -> Lab:
         """The lab with hosts 1 to ``count`` running and answering: see :meth:`ensure`."""
-        lab = cls(name, base)
+        lab = cls(name, base, provider)
         lab.ensure(count, image or Image())
         return lab
 
@@ -81,8 +101,7 @@ class Lab:
                     )
             hosts = list(present.values())
             hosts += [self._provider.create(number, image) for number in wanted if number not in present]
-            for host in hosts:
-                self._provider.start(host)
+            hosts = [self._provider.start(host) for host in hosts]
         for host in hosts:
             self.wait(host)
 
@@ -92,8 +111,7 @@ class Lab:
             self._make_folder()
             taken = {host.number for host in self.hosts}
             number = min(set(range(1, _MOST_HOSTS + 1)) - taken)
-            host = self._provider.create(number, image or Image(), layers)
-            self._provider.start(host)
+            host = self._provider.start(self._provider.create(number, image or Image(), layers))
         self.wait(host)
         return host
 
@@ -106,17 +124,56 @@ class Lab:
         """``host`` made anew from its image, with a new host key, answering."""
         with self._changing():
             self._provider.remove(host)
-            fresh = self._provider.create(host.number, host.image)
-            self._provider.start(fresh)
+            fresh = self._provider.start(self._provider.create(host.number, host.image))
         self.wait(fresh)
         return fresh
 
     def restart(self, host: Host) -> None:
         """Pull the plug of ``host`` and boot it from its own disk; answering."""
+        self.stop(host)
+        self.start(host)
+
+    def stop(self, host: Host) -> None:
+        """Pull the plug of ``host``."""
         with self._changing():
             self._provider.stop(host)
-            self._provider.start(host)
+
+    def start(self, host: Host) -> Host:
+        """Boot ``host`` from its own disk, unless it runs; answering, at the address it then has."""
+        with self._changing():
+            host = self._provider.start(host)
         self.wait(host)
+        return host
+
+    def snapshot(self, host: Host, name: str) -> None:
+        """Keep the state of ``host`` as ``name``, in place of an earlier one of this name; answering.
+
+        A VM goes on, a container is booted anew.
+        """
+        # Not a number: QEMU would take it for the place of a snapshot.
+        if not re.fullmatch(r"[a-z][a-z0-9-]{0,31}", name):
+            raise ConfigError(f"snapshot name {name!r}: 1 to 32 of a-z, 0-9 and -, first a letter")
+        if not self.running(host):
+            host = self.start(host)
+        with self._changing():
+            self._provider.snapshot(host, name)
+        self.wait(host)
+
+    def restore(self, host: Host, name: str) -> None:
+        """``host`` as at its snapshot ``name``, answering."""
+        with self._changing():
+            there = self.snapshots(host)
+            if name not in there:
+                raise ConfigError(
+                    f"{host.name} has no snapshot {name!r}",
+                    hint=f"there are: {', '.join(there) or f'none; provision lab snapshot --name {self.name}'}",
+                )
+            self._provider.restore(host, name)
+        self.wait(host)
+
+    def snapshots(self, host: Host) -> list[str]:
+        """The names of the snapshots of ``host``, in the order of their making."""
+        return self._provider.snapshots(host)
 
     def remove(self, host: Host) -> None:
         """End ``host`` and delete all of it."""
@@ -125,6 +182,8 @@ class Lab:
 
     def down(self) -> None:
         """End every host and leave nothing of the lab, nor its inventory."""
+        if not self._folder.exists():
+            return  # There is nothing of it, and whose tools would be needed is not known.
         with self._changing():
             for host in self.hosts:
                 self._provider.remove(host)
@@ -152,10 +211,14 @@ class Lab:
             argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, check=False
         )
 
-    def wait(self, host: Host, *, timeout: float = 60.0) -> None:
+    def wait(self, host: Host, *, timeout: float | None = None) -> None:
         """Wait until sshd of ``host`` answers and its boot is complete, ``timeout`` seconds at most."""
+        timeout = timeout or self._provider.boot_timeout
         deadline = time.monotonic() + timeout
-        while not (_greets(host) and self._booted(host, deadline)):
+        patience = _FIRST_PATIENCE
+        while not (_greets(host, patience) and self._booted(host, deadline)):
+            # On a busy machine an sshd that is asked anew each second would only be the later for it.
+            patience = min(1.5 * patience, _LAST_PATIENCE)
             if not self.running(host):
                 raise ProvisionError(f"{host.name} ended while it booted: {self._last_words(host)}")
             if time.monotonic() > deadline:
@@ -192,6 +255,7 @@ class Lab:
         self._folder.mkdir(parents=True, exist_ok=True)
         # The roots of the hosts hold setuid programs and the secrets of tests.
         self._folder.parent.chmod(0o700)
+        replace_file(self._provider_record, self.provider)
         create_client_key(self._folder / "id_ed25519")
 
 
@@ -200,11 +264,11 @@ def labs(base: Path) -> list[Lab]:
     return [Lab(folder.name, base) for folder in sorted((base / "labs").glob("*"))]
 
 
-def _greets(host: Host) -> bool:
+def _greets(host: Host, patience: float) -> bool:
     try:
         # Short: a SYN that the booting host missed would be repeated only after a second.
         with socket.create_connection((host.address, host.port), timeout=0.2) as connection:
-            connection.settimeout(2)
+            connection.settimeout(patience)
             return connection.recv(4) == b"SSH-"
     except OSError:
         return False

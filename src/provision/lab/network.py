@@ -11,6 +11,7 @@ from pathlib import Path
 
 from provision.errors import ProvisionError
 from provision.lab.commands import run, succeeds
+from provision.lab.personality import Link
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,10 @@ class Network:
     def address(self, number: int) -> str:
         """The address of host ``number``, which counts from 1."""
         return str(self.subnet[10 + number])
+
+    def link(self, number: int) -> Link:
+        """How host ``number`` is connected: systemd-nspawn calls its end of the cable host0."""
+        return Link("host0", f"{self.address(number)}/{self.subnet.prefixlen}", self.gateway)
 
     def ensure(self) -> None:
         """Make the bridge and its rules, or what is missing of them."""

@@ -5,11 +5,7 @@ Each host is an overlay on its image. ``--register=no --keep-unit`` lets it boot
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import os
 import re
-import shutil
 import subprocess
 import time
 from collections.abc import Sequence
@@ -17,12 +13,13 @@ from pathlib import Path
 
 from provision.errors import ProvisionError
 from provision.lab import cgroup, network, processes
-from provision.lab.commands import require_root, require_tools, run
-from provision.lab.files import replace_file
-from provision.lab.image import USERS, ensure_image, image_folder
+from provision.lab.commands import require_root, require_tools
+from provision.lab.image import ensure_image, image_folder
 from provision.lab.network import Network, free_network
+from provision.lab.overlay import Overlay
 from provision.lab.personality import personalize
 from provision.lab.provider import Host, Image
+from provision.lab.records import Records
 from provision.shell import lines, sh
 
 _TOOLS = {
@@ -33,60 +30,57 @@ _TOOLS = {
     "ssh": "openssh-client",
 }
 
+_WATCHERS = 8192
+"""inotify(7) instances for one user; enough for the largest lab and the machine's own."""
+
 
 class Nspawn:
     """The containers of the lab ``name`` below the folder ``base``; see :class:`provision.lab.provider.Provider`."""
 
+    boot_timeout = 60.0
+
     def __init__(self, base: Path, name: str) -> None:
-        self._base = base
-        self._name = name
-        self._folder = base / "labs" / name
-        self._network_record = self._folder / "network"
+        self._records = Records(base, name)
 
     def require(self) -> None:
         """Raise ProvisionError unless we are root, with the tools, in a folder that can be mounted from."""
         require_root()
         require_tools(_TOOLS)
-        if re.search(r"[\s,:\\]", str(self._base)):
+        if re.search(r"[\s,:\\]", str(self._records.base)):
             raise ProvisionError(
-                f"{self._base}: a mount option cannot hold this path", hint="set PROVISION_LAB_DIR to a plainer one"
+                f"{self._records.base}: a mount option cannot hold this path",
+                hint="set PROVISION_LAB_DIR to a plainer one",
             )
 
     def hosts(self) -> list[Host]:
-        """The hosts that exist, by number. One whose creation was cut has no host.json and is none."""
-        records = [json.loads(record.read_text()) for record in self._folder.glob("hosts/*/host.json")]
-        hosts = [self._host(record["number"], Image(**record["image"])) for record in records]
-        return sorted(hosts, key=lambda host: host.number)
+        """The hosts that exist, by number."""
+        return [self._host(number, image) for number, image in self._records.complete()]
 
     def image_ready(self, image: Image) -> bool:
         """Whether ``image`` is built already."""
-        return image_folder(self._base, image).exists()
+        return image_folder(self._records.base, image).exists()
 
     def create(self, number: int, image: Image, layers: Sequence[Path] = ()) -> Host:
         """Lay an overlay on the layers and the image, and give it the host's own name, address and keys."""
-        lower = ensure_image(self._base, image)
+        lower = ensure_image(self._records.base, image)
         self._claim_network()
         host = self._host(number, image)
         self._discard(host.name)
-        folder = self._host_folder(host.name)
-        for part in (folder / "upper", folder / "work", folder / "root"):
-            part.mkdir(parents=True)
-            part.chmod(0o755)  # The mode of upper is the mode of the host's /.
-        for place, layer in enumerate([*layers, lower]):
-            (folder / f"lower{place:02}").symlink_to(layer)
-        self._mount(host.name)
-        personalize(folder / "root", host, self._network())
-        replace_file(folder / "host.json", json.dumps({"number": number, "image": dataclasses.asdict(image)}))
+        overlay = self._overlay(host.name)
+        overlay.create([*layers, lower])
+        personalize(overlay.root, host, self._network().link(number))
+        self._records.complete_one(number, image)
         return host
 
-    def start(self, host: Host) -> None:
+    def start(self, host: Host) -> Host:
         """Boot the container; one that runs undamaged is only connected to its bridge again."""
+        _allow_watches()
         self._network().ensure()
         if self._undamaged(host):
             self._network().attach(_port(host.name))
-            return
+            return host
         self._end(host.name)
-        self._mount(host.name)
+        self._overlay(host.name).mount()
         with self.log(host).open("wb") as log:
             # stdin must not be a terminal or a pipe, or the container ends with it.
             subprocess.run(self._boot(host), stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=True)
@@ -95,16 +89,32 @@ class Nspawn:
             if time.monotonic() > deadline:
                 raise ProvisionError(f"{host.name} does not boot: {self.log(host).read_text(errors='replace').strip()}")
             time.sleep(0.02)
+        return host
 
     def stop(self, host: Host) -> None:
         """Kill every process of the container; the overlay stays."""
         self._end(host.name)
 
     def save(self, host: Host, layer: Path) -> None:
-        """Copy the overlay's upper folder."""
+        """Copy the topmost layer of the overlay."""
         self._end(host.name)
-        # With its extended attributes: they say which folders replace those below.
-        run("cp", "-a", str(self._host_folder(host.name) / "upper"), str(layer))
+        self._overlay(host.name).save(layer)
+
+    def snapshot(self, host: Host, name: str) -> None:
+        """Keep the files as they are; processes are none of it, so the container is booted again."""
+        self._end(host.name)
+        self._overlay(host.name).snapshot(name)
+        self.start(host)
+
+    def restore(self, host: Host, name: str) -> None:
+        """Boot the container from the files of the snapshot."""
+        self._end(host.name)
+        self._overlay(host.name).restore(name)
+        self.start(host)
+
+    def snapshots(self, host: Host) -> list[str]:
+        """The names of the snapshots, in the order of their making."""
+        return self._overlay(host.name).snapshots()
 
     def running(self, host: Host) -> bool:
         """Whether a process lives in the container."""
@@ -112,11 +122,11 @@ class Nspawn:
 
     def log(self, host: Host) -> Path:
         """What systemd-nspawn and the console said since the last boot."""
-        return self._host_folder(host.name) / "console.log"
+        return self._records.of(host.name) / "console.log"
 
     def root(self, host: Host) -> Path:
         """The mounted overlay: what is written here is seen in the container, and the other way round."""
-        return self._host_folder(host.name) / "root"
+        return self._overlay(host.name).root
 
     def remove(self, host: Host) -> None:
         """End the container and delete its overlay."""
@@ -124,12 +134,11 @@ class Nspawn:
 
     def close(self) -> None:
         """Remove hosts whose creation was cut, bridge, rules and the lab's folder."""
-        for folder in self._folder.glob("hosts/*"):
-            self._discard(folder.name)
-        if self._network_record.exists():
+        for name in list(self._records.all_names()):
+            self._discard(name)
+        if self._records.network is not None:
             self._network().remove()
-        if self._folder.exists():
-            shutil.rmtree(self._folder)
+        self._records.delete_lab()
 
     def _boot(self, host: Host) -> list[str]:
         nspawn = [
@@ -153,46 +162,37 @@ class Nspawn:
         cgroup.remove(_group(name))
         network.remove_link(_port(name))
 
-    def _mount(self, name: str) -> None:
-        folder = self._host_folder(name)
-        if os.path.ismount(folder / "root"):
-            return
-        lower = ":".join(str(link.resolve()) for link in sorted(folder.glob("lower*")))
-        options = f"lowerdir={lower},upperdir={folder}/upper,workdir={folder}/work"
-        run("mount", "-t", "overlay", f"lab-{name}", "-o", options, str(folder / "root"))
-
     def _discard(self, name: str) -> None:
-        folder = self._host_folder(name)
         self._end(name)
-        if os.path.ismount(folder / "root"):
-            run("umount", "--lazy", str(folder / "root"))  # Lazy: somebody's shell may stand in it.
-        if folder.exists():
-            (folder / "host.json").unlink(missing_ok=True)  # First, so that a cut removal leaves no host.
-            shutil.rmtree(folder)
+        self._overlay(name).unmount()
+        self._records.delete(name)
 
     def _claim_network(self) -> None:
-        if not self._network_record.exists():
-            taken = [int(record.read_text()) for record in self._base.glob("labs/*/network")]
-            replace_file(self._network_record, str(free_network(taken).index))
+        if self._records.network is None:
+            self._records.claim_network(free_network(self._records.taken_networks()).index)
 
     def _network(self) -> Network:
-        return Network(int(self._network_record.read_text()))
+        index = self._records.network
+        if index is None:
+            raise ProvisionError(f"{self._records.folder} has lost its network", hint="provision lab down, then up")
+        return Network(index)
 
     def _host(self, number: int, image: Image) -> Host:
-        name = f"{self._name}{number}"
-        return Host(
-            number=number,
-            name=name,
-            address=self._network().address(number),
-            port=22,
-            user=USERS[image.flavour],
-            key=self._folder / "id_ed25519",
-            known_hosts=self._host_folder(name) / "known_hosts",
-            image=image,
-        )
+        return self._records.host(number, image, self._network().address(number), port=22)
 
-    def _host_folder(self, name: str) -> Path:
-        return self._folder / "hosts" / name
+    def _overlay(self, name: str) -> Overlay:
+        return Overlay(self._records.of(name))
+
+
+def _allow_watches() -> None:
+    """Let root's processes watch files in more places at a time: containers share this limit with the machine.
+
+    Linux allows 128; each systemd takes about seven, so that the nineteenth host would wait for ever in its boot. Stays
+    after the lab, as the network's forwarding does.
+    """
+    limit = Path("/proc/sys/fs/inotify/max_user_instances")
+    if int(limit.read_text()) < _WATCHERS:
+        limit.write_text(str(_WATCHERS))
 
 
 def _port(name: str) -> str:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-import shutil
+import tarfile
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 from provision.lab.commands import run
-from provision.lab.network import Network
 from provision.lab.provider import Host
 
 # What cloud-init writes before root's key where another user is the login (its `disable_root`).
@@ -17,6 +20,32 @@ _LOGIN_ELSEWHERE = (
     'echo;sleep 10;exit 142" '
 )
 
+_FIRST_USER = 1000
+"""The uid that Debian gives the first login; that of the cloud images' user."""
+
+
+@dataclass(frozen=True)
+class Link:
+    """How a host is connected."""
+
+    interface: str
+    """A pattern of systemd.network(5)."""
+    address: str
+    """With the length of its prefix."""
+    gateway: str
+
+
+@dataclass(frozen=True)
+class OwnFile:
+    """One file of a host's own."""
+
+    path: str
+    """Below the root."""
+    content: bytes
+    mode: int = 0o644
+    home: str = ""
+    """For a file of a login: its home folder, whose owner is the file's."""
+
 
 def create_client_key(key: Path) -> None:
     """Make the key pair that opens the hosts of a lab, unless it is there."""
@@ -25,61 +54,89 @@ def create_client_key(key: Path) -> None:
         run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "provision lab", "-f", str(key))
 
 
-def personalize(root: Path, host: Host, network: Network) -> None:
-    """Write the own files of ``host`` below ``root``, and its ``known_hosts`` on this machine."""
-    etc = root / "etc"
-    (etc / "hostname").write_text(f"{host.name}\n")
+def own_files(host: Host, link: Link) -> list[OwnFile]:
+    """The own files of ``host``, with a new host key, which is written to its ``known_hosts`` on this machine."""
     # minbase has no /etc/hosts; without localhost many services do not start.
-    (etc / "hosts").write_text(
-        f"127.0.0.1 localhost\n127.0.1.1 {host.name}\n::1 localhost ip6-localhost ip6-loopback\n"
+    hosts = f"127.0.0.1 localhost\n127.0.1.1 {host.name}\n::1 localhost ip6-localhost ip6-loopback\n"
+    network = (
+        f"[Match]\nName={link.interface}\n\n"
+        f"[Network]\nAddress={link.address}\nGateway={link.gateway}\nIPv6AcceptRA=no\n"
     )
-    # The name sorts before systemd's own 80-container-host0.network, which would win with a link-local address.
-    (etc / "systemd/network/10-lab.network").write_text(
-        "[Match]\nName=host0\n\n"
-        f"[Network]\nAddress={host.address}/{network.subnet.prefixlen}\nGateway={network.gateway}\n"
-        "IPv6AcceptRA=no\n"
-    )
-    _trust_like_this_machine(root)
-    _host_key(root, host)
-    _authorize(root, host)
+    return [
+        OwnFile("etc/hostname", f"{host.name}\n".encode()),
+        OwnFile("etc/hosts", hosts.encode()),
+        # The name sorts before systemd's own 80-container-host0.network, which would win with a link-local address.
+        OwnFile("etc/systemd/network/10-lab.network", network.encode()),
+        *_trust_like_this_machine(),
+        *_host_key(host),
+        *_authorized_keys(host),
+    ]
 
 
-def _trust_like_this_machine(root: Path) -> None:
-    # systemd-resolved's stub listens on the machine's loopback, which a container cannot reach.
+def personalize(root: Path, host: Host, link: Link) -> None:
+    """Write the own files of ``host`` below ``root``."""
+    for file in own_files(host, link):
+        path = root / file.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)  # A link, or that of the host that a layer was saved from.
+        path.touch(mode=file.mode)
+        path.write_bytes(file.content)
+        if file.home:
+            owner = (root / file.home).stat()
+            path.parent.chmod(0o700)
+            for each in (path.parent, path):
+                os.chown(each, owner.st_uid, owner.st_gid)
+
+
+def pack(files: Sequence[OwnFile], path: Path) -> None:
+    """Write ``files`` to ``path``, as a tar to be unpacked in the root of a host."""
+    with tarfile.open(path, "w", format=tarfile.GNU_FORMAT) as tar:
+        for file in files:
+            owner = 0 if file.home in ("", "root") else _FIRST_USER
+            if file.home:
+                tar.addfile(_member(str(Path(file.path).parent), 0o700, owner, folder=True))
+            tar.addfile(_member(file.path, file.mode, owner, len(file.content)), BytesIO(file.content))
+
+
+def _member(path: str, mode: int, owner: int, size: int = 0, *, folder: bool = False) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(path)
+    member.type = tarfile.DIRTYPE if folder else tarfile.REGTYPE
+    member.mode, member.uid, member.gid, member.size = mode, owner, owner, size
+    return member
+
+
+def _trust_like_this_machine() -> Iterator[OwnFile]:
+    # systemd-resolved's stub listens on the machine's loopback, which a host cannot reach.
     resolved = Path("/run/systemd/resolve/resolv.conf")
-    (root / "etc/resolv.conf").unlink(missing_ok=True)
-    shutil.copyfile(resolved if resolved.exists() else "/etc/resolv.conf", root / "etc/resolv.conf")
-    bundle = "etc/ssl/certs/ca-certificates.crt"
-    if Path("/", bundle).exists():
-        shutil.copyfile(Path("/", bundle), root / bundle)
+    resolver = resolved if resolved.exists() else Path("/etc/resolv.conf")
+    yield OwnFile("etc/resolv.conf", resolver.read_bytes())
+    bundle = Path("/etc/ssl/certs/ca-certificates.crt")
     # Their sources too: update-ca-certificates makes the bundle anew.
-    own = Path("/usr/local/share/ca-certificates")
-    if own.exists():
-        shutil.copytree(own, root / own.relative_to("/"), dirs_exist_ok=True)
+    own = sorted(Path("/usr/local/share/ca-certificates").rglob("*.crt"))
+    for path in (bundle, *own):
+        if path.is_file():
+            yield OwnFile(str(path.relative_to("/")), path.read_bytes())
 
 
-def _host_key(root: Path, host: Host) -> None:
-    key = root / "etc/ssh/ssh_host_ed25519_key"
-    key.unlink(missing_ok=True)  # Of the host that a layer was saved from.
-    run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"root@{host.name}", "-f", str(key))
-    kind, public, _ = key.with_suffix(".pub").read_text().split(" ", 2)
-    host.known_hosts.write_text(f"{host.address},{host.name} {kind} {public}\n")
+def _host_key(host: Host) -> Iterator[OwnFile]:
+    with tempfile.TemporaryDirectory() as folder:
+        key = Path(folder, "ssh_host_ed25519_key")
+        run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"root@{host.name}", "-f", str(key))
+        public = key.with_suffix(".pub")
+        yield OwnFile(f"etc/ssh/{key.name}", key.read_bytes(), 0o600)
+        yield OwnFile(f"etc/ssh/{public.name}", public.read_bytes())
+        kind, text, _ = public.read_text().split(" ", 2)
+    where = host.address if host.port == 22 else f"[{host.address}]:{host.port}"
+    host.known_hosts.write_text(f"{where},{host.name} {kind} {text}\n")
 
 
-def _authorize(root: Path, host: Host) -> None:
+def _authorized_keys(host: Host) -> Iterator[OwnFile]:
     public = host.key.with_suffix(".pub").read_text()
-    if host.user == "root":
-        _authorized_keys(root / "root", public)
-    else:
-        _authorized_keys(root / "root", _LOGIN_ELSEWHERE.format(user=host.user) + public)
-        _authorized_keys(root / "home" / host.user, public)
+    elsewhere = "" if host.user == "root" else _LOGIN_ELSEWHERE.format(user=host.user)
+    yield _opened_by("root", elsewhere + public)
+    if host.user != "root":
+        yield _opened_by(f"home/{host.user}", public)
 
 
-def _authorized_keys(home: Path, line: str) -> None:
-    owner = home.stat()
-    keys = home / ".ssh" / "authorized_keys"
-    keys.parent.mkdir(mode=0o700, exist_ok=True)  # Debian makes /root/.ssh itself.
-    keys.touch(mode=0o600)
-    keys.write_text(line)
-    for path in (keys.parent, keys):
-        os.chown(path, owner.st_uid, owner.st_gid)
+def _opened_by(home: str, line: str) -> OwnFile:
+    return OwnFile(f"{home}/.ssh/authorized_keys", line.encode(), 0o600, home)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from provision.errors import ProvisionError
+
 
 @dataclass(frozen=True)
 class Image:
@@ -44,16 +46,25 @@ class Host:
             *("-F", "none", "-p", str(self.port), "-i", str(self.key)),
             *("-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes"),
             *("-o", f"UserKnownHostsFile={self.known_hosts}", "-o", "GlobalKnownHostsFile=none"),
-            *("-o", "ConnectTimeout=5", "-o", "LogLevel=ERROR"),
+            *("-o", "ConnectTimeout=30", "-o", "LogLevel=ERROR"),
         ]
 
     def ssh(self, *command: str) -> list[str]:
         """The argument list of an ssh client that runs ``command``, or a login shell without one."""
         return ["ssh", *self.ssh_options, f"{self.user}@{self.address}", *(["--", *command] if command else [])]
 
+    def has_no_root(self) -> ProvisionError:
+        """The error that :meth:`Provider.root` of a VM raises."""
+        return ProvisionError(f"{self.name} is a VM, whose file system is seen only from inside")
+
 
 class Provider(Protocol):
     """Makes, boots and removes the hosts of one lab. Every method may be repeated after a crash in its middle."""
+
+    @property
+    def boot_timeout(self) -> float:
+        """Seconds within which a host answers, on a busy machine."""
+        ...
 
     def require(self) -> None:
         """Raise ProvisionError naming what this machine lacks, with the command that installs it."""
@@ -74,8 +85,11 @@ class Provider(Protocol):
         """
         ...
 
-    def start(self, host: Host) -> None:
-        """Boot ``host`` unless it runs undamaged; repair what a crash left. Does not wait for its sshd."""
+    def start(self, host: Host) -> Host:
+        """Boot ``host`` unless it runs undamaged; repair what a crash left. Does not wait for its sshd.
+
+        Returns the host with the address it has now.
+        """
         ...
 
     def stop(self, host: Host) -> None:
@@ -84,6 +98,18 @@ class Provider(Protocol):
 
     def save(self, host: Host, layer: Path) -> None:
         """Stop ``host``, and write what differs from what it began with to the new folder ``layer``."""
+        ...
+
+    def snapshot(self, host: Host, name: str) -> None:
+        """Keep the state of ``host``, which runs and does so afterwards; replaces an earlier one of this name."""
+        ...
+
+    def restore(self, host: Host, name: str) -> None:
+        """Let ``host`` be as at its snapshot ``name``, running. Does not wait for its sshd."""
+        ...
+
+    def snapshots(self, host: Host) -> list[str]:
+        """The names of the snapshots of ``host``, in the order of their making."""
         ...
 
     def running(self, host: Host) -> bool:

@@ -8,7 +8,7 @@ import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
+from pathlib import Path
 
 from provision.ops.relay import KILL_GROUP
 from provision.resources.programs import program
@@ -101,7 +101,7 @@ def one_line(text: Sh) -> str:
 
 
 def _slot_program(app: str) -> Sh:
-    own = (resources.files(__package__) / "slot.sh").read_text(encoding="utf-8")
+    own = Path(__file__).with_name("slot.sh").read_text(encoding="utf-8")
     return lines("set -eu", program("state.sh", "slots.sh", NAME=app), own)
 
 

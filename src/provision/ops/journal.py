@@ -17,6 +17,12 @@ _AHEAD = 1000
 """Entries of one host that may wait for those of another."""
 
 
+_LONGEST = 64 * 1024 * 1024
+"""Bytes of an entry; journald itself takes no field of more than that."""
+
+_COMPLAINT = 64 * 1024
+
+
 class JournalReader:
     """Takes the events of commands and emits a LogEntry for each line of their output."""
 
@@ -33,9 +39,11 @@ class JournalReader:
                 *complete, self._rest[host] = (self._rest[host] + data).split(b"\n")
                 for text in complete:
                     if text:
-                        self._emit(entry(host, text, self._apps[host]))
+                        self._emit(_entry(host, text, self._apps[host]))
+                if len(self._rest[host]) > _LONGEST:
+                    raise HostError(f"the host answers with a line of more than {_LONGEST} bytes, which is no entry")
             case CommandOutput(host, _, data):
-                self._complaints[host] += data
+                self._complaints[host] = (self._complaints[host] + data)[-_COMPLAINT:]
             case CommandEnded():
                 self._emit(self._ending(event))
             case _:
@@ -48,6 +56,13 @@ class JournalReader:
         # Without a word: no entry matched.
         error = HostError("the journal cannot be read so", log=complaint.splitlines()) if complaint else None
         return CommandEnded(event.host, None if error else 0, error)
+
+
+def _entry(host: str, text: bytes, app: str) -> LogEntry:
+    try:
+        return entry(host, text, app)
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise HostError(f"the host answers with what is no entry of a journal: {text[:60]!r}") from error
 
 
 def entry(host: str, text: bytes, app: str) -> LogEntry:

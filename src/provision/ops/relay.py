@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
-from importlib import resources
+from pathlib import Path
 from typing import Self
 
 from provision.errors import ProvisionError, Refused
 from provision.shell import Sh, lines, sh
 from provision.transport.frames import Frame
 from provision.transport.protocol import Connection
-from provision.transport.session import BASE, Session
+from provision.transport.session import BASE, SILENCE, Session
 
 OnOutput = Callable[[str, bytes], None]
 """Takes what the command printed: ``out`` or ``err``, and some bytes of it."""
@@ -29,11 +30,19 @@ class Relay(Session):
     ``command`` is the text of a sh program; ``signal`` one that hands the signal $SIGNAL to it. Both travel as files.
     """
 
-    def __init__(self, connection: Connection, command: Sh, signal: Sh = KILL_GROUP, *, base: str = BASE) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        command: Sh,
+        signal: Sh = KILL_GROUP,
+        *,
+        base: str = BASE,
+        silence: float = SILENCE,
+    ) -> None:
         self._command, self._signal = command, signal
         self._wanted = threading.Semaphore(0)
         self._ended = threading.Event()
-        super().__init__(connection, base=base)
+        super().__init__(connection, base=base, silence=silence)
 
     def __enter__(self) -> Self:
         return self
@@ -55,7 +64,7 @@ class Relay(Session):
                 case "refused":
                     ending["refused"] = frame.body
                 case "status":
-                    ending["status"] = int(frame.words[2])
+                    ending["status"] = _status(frame)
 
         try:
             self.trip(files, on_frame)
@@ -65,7 +74,7 @@ class Relay(Session):
         if isinstance(reason := ending.get("refused"), bytes):
             message, _, hint = reason.decode("utf-8", "replace").strip().partition("\n")
             raise Refused(message, hint=hint)
-        return int(ending["status"])
+        return int(ending.get("status", 255))
 
     def feed(self, data: bytes) -> bool:
         """Give the command up to INPUT bytes, or with ``b""`` the end of its input; False once nobody reads it.
@@ -86,5 +95,11 @@ class Relay(Session):
         self._tell(f"signal {name}\n".encode())
 
     def _main(self, reads_input: bool) -> bytes:
-        program = (resources.files(__package__) / "relay.sh").read_text(encoding="utf-8")
+        program = Path(__file__).with_name("relay.sh").read_text(encoding="utf-8")
         return lines(sh("READS_INPUT={}", "yes" if reads_input else "no"), program).encode()
+
+
+def _status(frame: Frame) -> int:
+    """An exit status, or what shells have for none."""
+    number = frame.words[-1]
+    return int(number) if re.fullmatch("[0-9]{1,3}", number) else 255

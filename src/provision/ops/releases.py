@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
+from pathlib import Path
 
-from provision.errors import HostError, ProvisionError, Refused
+from provision.errors import HostError, Refused
 from provision.ops.commands import Program
-from provision.ops.events import CommandEnded, CommandEvent, CommandOutput
+from provision.ops.printed import Printed
 from provision.ops.side_by_side import Job, SideBySide
 from provision.resources.programs import program
 from provision.shell import lines
@@ -51,7 +50,7 @@ Records = Mapping[str, Sequence[Deployed]]
 
 def on_record(app: str) -> Program:
     """What prints the deployments of ``app``."""
-    own = (resources.files(__package__) / "releases.sh").read_text(encoding="utf-8")
+    own = Path(__file__).with_name("releases.sh").read_text(encoding="utf-8")
     return Program(lines("set -eu", program("state.sh", NAME=app), own))
 
 
@@ -80,42 +79,14 @@ def _deployed(values: Mapping[str, str]) -> Deployed:
         raise HostError(f"the host's record of a deployment cannot be used: {error}") from error
 
 
-class Collector:
-    """Gathers what each of ``hosts`` prints, and keeps their order; ``emit`` of a SideBySide."""
+class Collector(Printed):
+    """Gathers the deployments of hosts."""
 
-    def __init__(self, hosts: Sequence[str]) -> None:
-        self._hosts = hosts
-        self._printed: defaultdict[tuple[str, str], bytes] = defaultdict(bytes)
-        self._ends: dict[str, CommandEnded] = {}
-
-    def __call__(self, event: CommandEvent) -> None:
-        """Take one event, each host's from a thread of its own."""
-        if isinstance(event, CommandOutput):
-            self._printed[event.host, event.stream] += event.data
-        elif isinstance(event, CommandEnded):
-            self._ends[event.host] = event
-
-    @property
-    def ends(self) -> list[CommandEnded]:
-        """How each came to its end, in the order of the hosts: a rollback takes the first of them alone first."""
-        return [self._ends[host] for host in self._hosts if host in self._ends]
-
-    @property
-    def errors(self) -> dict[str, ProvisionError]:
-        """Why hosts could not be read."""
-        failed = {
-            end.host: HostError(f"its deployments could not be read: {self._text(end.host, 'err')}")
-            for end in self.ends
-            if end.status
-        }
-        return {**failed, **{end.host: end.error for end in self.ends if end.error is not None}}
+    WHAT = "deployments"
 
     def records(self) -> Records:
         """The deployments of the hosts that answered."""
-        return {end.host: parse(self._text(end.host, "out")) for end in self.ends if end.status == 0}
-
-    def _text(self, host: str, stream: str) -> str:
-        return self._printed[host, stream].decode("utf-8", "replace").strip()
+        return {host: parse(text) for host, text in self.texts().items()}
 
 
 def reading(

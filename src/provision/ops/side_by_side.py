@@ -13,6 +13,7 @@ from provision.ops.commands import Program
 from provision.ops.events import CommandEnded, CommandOutput, Emit
 from provision.ops.relay import Relay
 from provision.transport.protocol import Connection, Login
+from provision.transport.session import SILENCE
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class SideBySide:
         connect: Callable[[Login], Connection],
         *,
         forks: int = 32,
+        silence: float = SILENCE,
         read: Callable[[], bytes] | None = None,
     ) -> None:
         """``read`` gives the next bytes of the only job's input, ``b""`` at its end; without it there is none.
@@ -40,6 +42,7 @@ class SideBySide:
         ``emit`` may wait: the host then waits too.
         """
         self._jobs, self._emit, self._connect, self._forks, self._read = jobs, emit, connect, forks, read
+        self._silence = silence
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._relays: set[Relay] = set()
@@ -80,7 +83,7 @@ class SideBySide:
         self._ensure_going()
         connection = self._connect(job.login)
         try:
-            with Relay(connection, job.program.text, job.program.signal) as relay:
+            with Relay(connection, job.program.text, job.program.signal, silence=self._silence) as relay:
                 with self._lock:
                     self._relays.add(relay)
                 self._ensure_going()

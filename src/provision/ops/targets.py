@@ -19,7 +19,8 @@ from provision.role import Role
 from provision.scope import Scope
 from provision.source import SourceTree
 from provision.transport.protocol import Login
-from provision.yamlfile import Node, from_plain
+from provision.vault import Vault
+from provision.yamlfile import Node, from_plain, load
 
 APP_ROLE = "app"
 
@@ -32,13 +33,14 @@ class Targets(Fleet):
         path: Path,
         limit: Sequence[str] = (),
         extra: Mapping[str, Node] | None = None,
+        vault: Vault | None = None,
         *,
         ask_vagrant: bool = True,
     ) -> None:
-        """Load the inventory ``path``; ``extra`` are the variables of ``--set``. Raises ConfigError."""
-        self.inventory = Inventory.load(path, ask_vagrant=ask_vagrant)
+        """Load ``path`` with what ``vault`` opens; ``extra`` are the variables of ``--set``. Raises ConfigError."""
+        self.inventory = Inventory.load(path, vault, ask_vagrant=ask_vagrant)
         self.extra = extra or {}
-        super().__init__(self.inventory.base, self.extra)
+        super().__init__(self.inventory.base, self.extra, self.inventory.vault)
         self.hosts = self.inventory.select(*(limit or ("all",)))
 
     def login(self, host: Host) -> Login:
@@ -63,6 +65,10 @@ class Targets(Fleet):
     def search_path(self) -> tuple[Path, ...]:
         """The folders of roles."""
         return self._search
+
+    def load(self, path: Path) -> Node:
+        """A YAML file of a role. Raises ConfigError."""
+        return load(path, self._vault)
 
     def play(self, roles: Sequence[Role], given: Mapping[str, Node]) -> HostPlay:
         """A play of these roles with these variables."""

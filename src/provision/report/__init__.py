@@ -12,13 +12,12 @@ from typing import Protocol, Self, TextIO
 from provision.errors import ProvisionError
 from provision.events import Event
 from provision.report.blocks import error_block
-from provision.report.jsonl import JsonLines
 from provision.report.lines import ansi
 from provision.report.plain import Plain
-from provision.report.spool import Spool
+from provision.report.spool import Spool, View
 from provision.report.transcript import Detail, Transcript
 
-__all__ = ["Detail", "Report", "open_report", "print_error"]
+__all__ = ["Detail", "Report", "open_report", "print_error", "view_for"]
 
 
 class Report(Protocol):
@@ -37,15 +36,21 @@ class Report(Protocol):
     ) -> None: ...
 
 
-def open_report(detail: Detail, *, json: bool = False, out: TextIO | None = None) -> Report:
-    """The report that fits ``out`` (default standard output): JSON lines, a live tree, or plain lines."""
-    out = out or sys.stdout
+def open_report(detail: Detail, *, json: bool = False, out: TextIO | None = None) -> Spool:
+    """The report that fits ``out`` (default standard output)."""
+    return Spool(view_for(detail, out or sys.stdout, json=json))
+
+
+def view_for(detail: Detail, out: TextIO, *, json: bool = False) -> View:
+    """The view that fits ``out``: JSON lines, a live tree, or plain lines."""
     if json:
-        return Spool(JsonLines(out))
+        from provision.report.jsonl import JsonLines
+
+        return JsonLines(out)
     _never_fail_to_encode(out)
     color = wants_color(out)
-    if not _can_move_cursor(out):
-        return Spool(Plain(Transcript(detail, width=width_of(out)), out, color=color))
+    if not can_move_cursor(out):
+        return Plain(Transcript(detail, width=width_of(out)), out, color=color)
     from rich.console import Console
 
     from provision.report.terminal import Terminal
@@ -54,12 +59,14 @@ def open_report(detail: Detail, *, json: bool = False, out: TextIO | None = None
     console = Console(file=out, highlight=False, markup=False, emoji=False, color_system="256")
     streaming = detail.check or detail.diff or detail.verbose
     transcript = Transcript(detail, width=console.width, streaming=streaming)
-    return Spool(Terminal(transcript, console, color=color))
+    return Terminal(transcript, console, color=color)
 
 
 def print_error(error: ProvisionError, *, json: bool = False, label: str = "error") -> None:
     """Print the error that ended the command as a block on standard error; with ``json`` on standard output too."""
     if json:
+        from provision.report.jsonl import JsonLines
+
         JsonLines(sys.stdout).fail(error)
     _never_fail_to_encode(sys.stderr)
     for content in error_block(error, width=width_of(sys.stderr), label=label):
@@ -79,7 +86,8 @@ def wants_color(out: TextIO, environ: Mapping[str, str] | None = None) -> bool:
     return bool(environ.get("FORCE_COLOR")) or (out.isatty() and environ.get("TERM") != "dumb")
 
 
-def _can_move_cursor(out: TextIO) -> bool:
+def can_move_cursor(out: TextIO) -> bool:
+    """Is it a terminal on which what stands there can be drawn anew?"""
     return out.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown", "")
 
 

@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
+from provision.environment import discreet
 from provision.errors import ConfigError, HostError, Interrupted, Locked, Position, ProvisionError, Unreachable
 from provision.report.headlines import INDENT
 from provision.report.lines import Line, Style, line, printable, prose, wrapped
@@ -78,7 +79,7 @@ def _from_here(text: str) -> str:
 
 def _source(position: Position, width: int | None) -> Iterator[Line]:
     """The line a ConfigError points at, in the manner of compilers."""
-    source = source_line(position)
+    source = discreet(source_line(position))
     if not source.strip():
         return
     gutter = f"{position.line:>5} | "

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from provision.events import Event
+from provision.report.masked import Masking
 
 
 def discard_stdout() -> None:
@@ -61,10 +62,13 @@ class Spool:
         self._thread = threading.Thread(target=self._print, name="report")
         self._asking = threading.Lock()
         self._failure: BaseException | None = None
+        self.masking = Masking()
+        """What may be shown of the events."""
 
     def __call__(self, event: Event) -> None:
         """Take one event; returns at once."""
-        self._queue.put(event)
+        for shown in self.masking(event):
+            self._queue.put(shown)
 
     @contextmanager
     def pause(self) -> Iterator[None]:

@@ -77,9 +77,10 @@ class Package(Read):
 
 @dataclass(frozen=True)
 class Account(Read):
-    """A line of ``database`` (passwd or group): ``exists`` yes or no, ``id``, ``gid``, ``home``, ``shell``, ``groups``.
+    """A line of ``database`` (passwd or group): ``exists`` yes or no, and ``id``.
 
-    ``gid`` to ``groups`` of a passwd line only; ``groups`` are supplementary names, sorted, joined by commas.
+    Of passwd also ``gid``, ``group`` (that one's name), ``comment``, ``home``, ``shell``, ``groups`` (supplementary
+    names, sorted, joined by commas), and ``in GROUP`` = yes for each of all these groups.
     """
 
     database: str
@@ -101,7 +102,7 @@ class Shell(Read):
     """
 
     script: Sh
-    timeout: int = 10
+    timeout: int = 20
 
 
 @dataclass(frozen=True)
@@ -150,13 +151,27 @@ class Diff:
 
 
 @dataclass(frozen=True)
+class LoginProof:
+    """A new login, made as the run made its own, that must get in while the step which waits for it runs.
+
+    See proven.py: the script waits for a file ``"$FILES.login"``, which the new login writes.
+    """
+
+    failure: str
+    """What it means that none got in; the error begins with it."""
+    hint: str
+    by_key: bool = False
+    """A key alone must have let it in, and no password."""
+
+
+@dataclass(frozen=True)
 class Step:
     """One piece of sh that changes something, run as root as ``sh -eu FILE``.
 
     It must give the wanted state from *any* earlier one. ``files`` lie beside the script, in the folder ``"$FILES"``,
     0600; they are how content travels (never in the text of the script). ``secret`` keeps the step's output out of
     logs. ``timeout`` in seconds, None for no limit: never limit a step that runs dpkg. ``abort`` is run on the second
-    Ctrl-C (stopping a systemctl client does not stop the unit's job).
+    Ctrl-C (stopping a systemctl client does not stop the unit's job). ``login`` is made when the step has begun.
     """
 
     script: Sh
@@ -165,6 +180,7 @@ class Step:
     secret: bool = False
     timeout: int | None = None
     abort: Sh | None = None
+    login: LoginProof | None = None
 
 
 @dataclass(frozen=True)

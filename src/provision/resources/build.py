@@ -161,6 +161,11 @@ class Build(Recipe):
         if self.index_password and not urlsplit(self.index_url).hostname:
             raise ValueError("index_password is for index_url, which is not given")
 
+    def confidential(self) -> list[str]:
+        """The password of the index."""
+        found = urlsplit(self.index_url).password or ""
+        return [text for text in (self.index_password, found, unquote(found)) if text]
+
     def reads(self) -> Iterable[Read]:
         """Which builds are complete."""
         return [self._read]

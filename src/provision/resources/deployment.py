@@ -12,27 +12,36 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
-from provision.environment import environment_text
+from provision.environment import confidential_values, environment_text
 from provision.errors import Refused
-from provision.resources.base import Diff, Facts, Property, Read, Reading, Rendered, Shared, Shell, State, Step
+from provision.resources.base import Diff, Facts, Property, Read, Reading, Rendered, Shared, Shell, State, Step, Unit
 from provision.resources.build import Recipe
+from provision.resources.database import identity_of, is_local
+from provision.resources.loosened import Loosened
 from provision.resources.memory import Demand, Sizes, machine, number
 from provision.resources.mounts import carried_files, writable_places
 from provision.resources.processes import process_units
 from provision.resources.programs import program, source
 from provision.resources.release import release_id
+from provision.resources.static import static_tree
 from provision.shell import Sh, lines, sh
 
 DEPLOYED = {"intact": "yes", "enabled": "yes", "running": "yes", "leftover": "no"}
 """A deployment as it should be: its files untouched, started at boot, running, and nothing else of the app."""
 
-_PARTS = ("state", "slots", "write", "restart", "balancer", "explain", "finish", "deploy")
+_PARTS = ("state", "slots", "write", "restart", "balancer", "hardening", "explain", "finish", "deploy")
 _PROGRAMS = tuple(f"{name}.sh" for name in _PARTS)
+READ_TIMEOUT = 60
+"""Seconds to read what serves: far more than it takes on a slow machine."""
+
+CUT_OFF = frozenset({"124", "137"})
+"""The status of a reading that took longer: timeout's own, and that of what it had to kill."""
+
 _HELPERS = ("preflight.py", "gate.py", "holders.py", "hold.py")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Deployment(Recipe):
+class Deployment(Loosened, Recipe):
     """A build that serves: in one of two slots, each with units and an environment of its own."""
 
     IDENTITY: ClassVar[tuple[str, ...]] = ("name",)
@@ -45,10 +54,14 @@ class Deployment(Recipe):
     """The unit of each of ``processes``, with ``@process@`` and ``@command@`` besides."""
     env: Mapping[str, Any] = field(default_factory=dict)
     """The app's environment variables."""
+    secrets: Mapping[str, Any] = field(default_factory=dict)
+    """More of them, which are masked in all that is shown."""
     migrate_commands: tuple[str, ...] = ()
     """Shell commands, run in order; ``lifespan`` runs the app's own startup and shutdown once."""
     processes: Mapping[str, str] = field(default_factory=dict)
     """Name -> command of what runs beside the app, such as workers of a queue."""
+    static: Mapping[str, str] = field(default_factory=dict)
+    """Prefix of a path -> folder of the source whose files Caddy serves there."""
     database: str = ""
     """What tells one database from another; by default DATABASE_URL without its password."""
     migrate_host: str = ""
@@ -57,7 +70,9 @@ class Deployment(Recipe):
     """Processes: a number, or ``auto`` from cores and memory when a deployment is made."""
     memory_target: float = 0.7
     """The share of the memory that the app and the system may take, 0.5 to 0.9; see memory.py."""
-    memory_high: str = "auto"
+    # Linux slows down whoever is above it, and leaves it to others to end that (cgroup v2's memory.high): on a VM a
+    # worker that ate memory slowed its slot down for four and a half minutes, until it had come to MemoryMax.
+    memory_high: str = "infinity"
     """systemd's MemoryHigh of a slot; ``auto`` from the memory and from what the app took so far."""
     memory_max: str = "auto"
     """systemd's MemoryMax of a slot, likewise."""
@@ -85,6 +100,7 @@ class Deployment(Recipe):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._demand.check()
+        self.check_loosened()
         if self.balancer_drain < 0:
             raise ValueError(f"balancer_drain is a number of seconds, not {self.balancer_drain}")
         if self.keep < 1:
@@ -95,11 +111,22 @@ class Deployment(Recipe):
             raise ValueError(f"health_path begins with / and holds no space, not {self.health_path!r}")
         if not re.fullmatch(r"[^\s/]+", self.host):
             raise ValueError(f"host is a name, not {self.host!r}")
+        if twice := sorted(self.env.keys() & self.secrets.keys()):
+            raise ValueError(f"secrets: {', '.join(twice)} stands in env, too")
         process_units("", self.processes)
+        static_tree(self.src, self.static, self.mount_points)
+
+    @property
+    def _environment(self) -> dict[str, Any]:
+        return {**self.env, **self.secrets}
+
+    def confidential(self) -> list[str]:
+        """The values of secrets, and of variables that hold one by their names or as the password of a URL."""
+        return confidential_values(self.secrets, self.env)
 
     def reads(self) -> Iterable[Read]:
         """What serves, and whether it is as it was deployed."""
-        return [self._read]
+        return [self._read, *(Unit(f"app-{self.name}@{slot}.service") for slot in ("blue", "green"))]
 
     @property
     def _read(self) -> Shell:
@@ -113,7 +140,16 @@ class Deployment(Recipe):
         return {self._read[name]: value for name, value in wanted.items()}
 
     def change(self, diff: Diff) -> list[Step]:
-        """Deploy. Raises Refused for a change of ports, which Caddy and the app cannot make at the same moment."""
+        """Deploy. Raises Refused for a change of ports, which Caddy and the app cannot make at the same moment.
+
+        And where the host did not come to tell what serves: of a reading that was cut off nothing is known, which must
+        not pass for nothing that serves.
+        """
+        if diff.before(self._read["rc"]) in CUT_OFF:
+            raise Refused(
+                f"the host took more than {READ_TIMEOUT} s to tell what serves of {self.name}",
+                hint="see what keeps it busy (`uptime` there), and run again",
+            )
         port = diff.before(Property(self._read, "port"))
         if port and int(port) != self.port:
             raise Refused(
@@ -148,7 +184,7 @@ class Deployment(Recipe):
     @property
     def database_identity(self) -> str:
         """What tells one database from another on one host; empty for a file of the host, and for none."""
-        return self.database or identity_of(str(self.env.get("DATABASE_URL") or ""))
+        return self.database or identity_of(str(self._environment.get("DATABASE_URL") or ""))
 
     @property
     def stamp(self) -> str:
@@ -188,13 +224,14 @@ class Deployment(Recipe):
 
     def _carried(self) -> dict[str, bytes]:
         """What the deployment consists of beside its build, as write.sh takes it."""
-        texts = {"unit": self.unit.text, "env": environment_text(self.env)}
+        texts = {"unit": self.unit.text, "env": environment_text(self._environment)}
         if self.migrate_commands:
             texts |= {"migrate_unit": self.migrate_unit.text, "migrate": self._migration()}
         if self.writable:
             places = writable_places(self.src, self.writable)
             texts["writable"] = "".join(f"{kind} {name}\n" for name, kind in places.items())
         texts |= process_units(self.process_unit.text, self.processes)
+        texts |= static_tree(self.src, self.static, self.mount_points)
         return {name: text.encode() for name, text in texts.items()} | carried_files(self.files)
 
     def _migration(self) -> str:
@@ -236,36 +273,11 @@ class Deployment(Recipe):
 
 def deployed_read(name: str) -> Shell:
     """What serves of the app ``name``: ``digest``, the properties of DEPLOYED, ``port``, ``workers``, ..."""
-    return Shell(program("state.sh", "observe.sh", NAME=name))
+    return Shell(program("state.sh", "observe.sh", NAME=name), timeout=READ_TIMEOUT)
 
 
 def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
-
-
-def identity_of(url: str) -> str:
-    """A database's URL without its password and driver options; empty for SQLite, which is a file of one host.
-
-    >>> identity_of("postgresql+psycopg://notes:secret@db.example.com/notes?sslmode=require")
-    'postgresql://notes@db.example.com/notes'
-    """
-    # Not urlsplit: passwords hold unescaped slashes, and half of one would then pass for a path.
-    engine, _, rest = url.partition("://")
-    login, _, place = rest.rpartition("@")
-    engine, (place, _, options) = engine.partition("+")[0], place.partition("?")
-    if engine == "sqlite" or not place:
-        return ""
-    # libpq takes the server from the options too; a folder there is that of a socket.
-    if place.startswith("/") and (elsewhere := re.search(r"(?:^|&)host=([^/%&][^&]*)", options)):
-        place = elsewhere[1] + place
-    user = login.partition(":")[0]
-    return f"{engine}://{user}@{place}" if user else f"{engine}://{place}"
-
-
-def is_local(identity: str) -> bool:
-    """Is it a database that each host has for itself: a file, or a server over a socket or the loopback?"""
-    place = identity.partition("://")[2].rpartition("@")[2]
-    return re.match(r"$|/|(localhost|127\.[\d.]+|\[::1\])(:\d+)?(/|$)", place) is not None
 
 
 def rollback(name: str, number: int) -> Step:

@@ -25,6 +25,10 @@ class Kinds(Mapping[str, type[Resource]]):
     def __len__(self) -> int:
         return len(self._places)
 
+    def but(self, places: Mapping[str, str]) -> Kinds:
+        """These kinds, with others under the names of ``places``."""
+        return Kinds({**self._places, **places})
+
 
 KINDS = Kinds(
     {
@@ -34,6 +38,7 @@ KINDS = Kinds(
         "authorized_key": "authorized_key.AuthorizedKey",
         "blockinfile": "blockinfile.BlockInFile",
         "build": "build.Build",
+        "certificate": "certificate.Certificate",
         "command": "command.Command",
         "copy": "copy.Copy",
         "cron": "cron.Cron",
@@ -41,6 +46,7 @@ KINDS = Kinds(
         "debug": "debug.Debug",
         "deployment": "deployment.Deployment",
         "file": "file.File",
+        "firewall": "firewall.Firewall",
         "get_url": "get_url.GetUrl",
         "git": "git.Git",
         "group": "group.Group",
@@ -56,6 +62,8 @@ KINDS = Kinds(
         "service": "service.Service",
         "shell": "command.ShellCommand",
         "site": "site.Site",
+        "sshd": "sshd.Sshd",
+        "site_options": "site_options.SiteOptions",
         "sysctl": "sysctl.Sysctl",
         "systemd": "service.Service",
         "systemd_service": "service.Service",
@@ -65,8 +73,12 @@ KINDS = Kinds(
         "unarchive": "unarchive.Unarchive",
         "uri": "uri.Uri",
         "user": "user.User",
+        "uv": "uv.Uv",
         "uv_python": "uv_python.UvPython",
         "wait_for": "wait_for.WaitFor",
     }
 )
 """A module's name, without ``ansible.builtin.``, and its class. Aliases are names of their own, as in Ansible."""
+
+CHECKS = KINDS.but({"command": "check.CommandCheck", "shell": "check.ShellCheck"})
+"""What a role's tests/verify.yml may use: there a command is asked how it ends, and need not say when it is due."""

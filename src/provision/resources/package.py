@@ -56,8 +56,17 @@ class Package:
                 wanted[package["version"]] = version
         return wanted
 
-    def change(self, diff: Diff) -> list[Step]:
-        """One step, never limited in time: a killed dpkg is worse than a slow one."""
+    def goes_with(self, other: Package) -> bool:
+        """May ``other``'s packages be installed in this one's transaction?"""
+        settings = ("state", "update_cache", "cache_valid_time", "install_recommends")
+        alike = all(getattr(self, name) == getattr(other, name) for name in settings)
+        return alike and self.state == "present" and not any("=" in name for name in (*self.name, *other.name))
+
+    def change(self, diff: Diff, also: Iterable[str] = ()) -> list[Step]:
+        """One step, never limited in time: a killed dpkg is worse than a slow one.
+
+        Packages ``also`` are installed in the same transaction, where the host's index knows them.
+        """
         if self.state == "absent":
             return [Step(lines(FUNCTIONS, sh("set -- {}", self.name), _PREPARE, _REMOVE))]
         recommends = {None: "", True: "--install-recommends", False: "--no-install-recommends"}
@@ -68,7 +77,8 @@ class Package:
             self.name,
         )
         install = sh(_INSTALL, Sh(recommends[self.install_recommends]))
-        return [Step(lines(FUNCTIONS, settings, _PREPARE, _REFRESH, install))]
+        more = lines(sh("also={}", " ".join(also)), _ALSO) if also else ""
+        return [Step(lines(FUNCTIONS, settings, _PREPARE, _REFRESH, more, install))]
 
 
 _PREPARE = Sh("""\
@@ -92,6 +102,14 @@ if [ -n "$unknown" ]; then
     echo 'Check the name. A virtual package: name one that provides it. Another source: add its repository first.' >&2
     exit 1
 fi""")
+
+# What is not known here may still be a slip of the pen, which the task that asks for it reports.
+_ALSO = Sh("""\
+# shellcheck disable=SC2086
+unknown=" $(without_candidate $also)"
+for name in $also; do
+    case $unknown in *" $name "*) ;; *) set -- "$@" "$name" ;; esac
+done""")
 
 # A mirror may have moved on since the index was loaded: "404 Not Found" for a version that is gone.
 _INSTALL = """\

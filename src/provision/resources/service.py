@@ -102,7 +102,16 @@ _DAEMON_RELOAD = Sh("systemctl daemon-reload")
 
 _AT_BOOT = Sh("""\
 enabled=no disabled=no masked=no
-case $(systemctl is-enabled -- "$unit" 2>/dev/null) in
+link=
+for found in /etc/systemd/system/*.wants/"$unit" /etc/systemd/system/*.requires/"$unit"; do
+    if [ -L "$found" ] && [ -e "$found" ]; then link=$found; fi
+done
+for mask in /etc/systemd/system/"$unit" /run/systemd/system/"$unit"; do
+    if [ -L "$mask" ] && [ -c "$mask" ]; then link=; fi # to /dev/null
+done
+# The link is what counts at boot. systemd is asked where there is none: that costs as much as twenty small programs.
+if [ -n "$link" ]; then state=enabled; else state=$(systemctl is-enabled -- "$unit" 2>/dev/null); fi
+case $state in
 enabled) enabled=yes ;;
 enabled-runtime) enabled=yes disabled=yes ;; # gone after a reboot
 masked | masked-runtime) disabled=yes masked=yes ;;
@@ -158,7 +167,14 @@ fail() {
         echo "$unit is Type=oneshot without RemainAfterExit=yes: it ends and cannot stay started"
     fi
     journalctl --sync 2>/dev/null || : # what was said last may still be on its way
-    journalctl --quiet --no-pager --output=short-iso --lines=15 --since="@$began" --unit="$unit" || :
+    said=$(journalctl --quiet --no-pager --output=short-iso --lines=15 --since="@$began" --unit="$unit") || :
+    printf '%s\\n' "$said"
+    case $said in
+    *'ead-only file system'*)
+        echo "cause: its unit lets $unit write only to $(systemctl show -P ReadWritePaths -- "$unit")"
+        echo "ReadWritePaths= adds to that, for Caddy in caddy_service_options (docs/how-to/hardening.md)"
+        ;;
+    esac
     exit 1
 }""")
 

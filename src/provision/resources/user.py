@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from provision.resources.base import Account, Diff, Facts, Read, Shell, State, Step
+from provision.resources.base import Account, Diff, Facts, Read, State, Step
 from provision.resources.fields import option
 from provision.resources.group import check_account
 from provision.shell import Sh, lines, sh
@@ -47,16 +47,12 @@ class User:
             raise ValueError("root will not be removed")
 
     def reads(self) -> Iterable[Read]:
-        """The line of passwd, and what it holds only as numbers or not at all."""
-        return (Account("passwd", self.name), self._details)
-
-    @property
-    def _details(self) -> Shell:
-        return Shell(sh(_DETAILS, self.name, sorted(self.groups or ())))
+        """The line of passwd, and the groups."""
+        return (Account("passwd", self.name),)
 
     def desired(self, facts: Facts) -> State:
         """That it exists, and the given fields."""
-        account, details = Account("passwd", self.name), self._details
+        account = Account("passwd", self.name)
         if self.state == "absent":
             return {account["exists"]: "no"}
         wanted = {
@@ -64,11 +60,11 @@ class User:
             account["id"]: None if self.uid is None else str(self.uid),
             account["home"]: self.home,
             account["shell"]: self.shell,
-            details["group"]: self.group,
-            details["comment"]: self.comment,
+            account["group"]: self.group,
+            account["comment"]: self.comment,
         }
         if self.groups is not None and self.append:
-            wanted[details["missing_groups"]] = ""
+            wanted |= {account[f"in {group}"]: "yes" for group in self.groups}
         elif self.groups is not None:
             wanted[account["groups"]] = ",".join(sorted(set(self.groups)))
         return {prop: value for prop, value in wanted.items() if value is not None}
@@ -94,18 +90,6 @@ class User:
         }
         return sh("{}", [word for name, value in options.items() if value is not None for word in (name, value)])
 
-
-_DETAILS = """\
-name={}
-members=,$(id -Gn -- "$name" 2>/dev/null | tr ' ' ,),
-missing=
-set -- {}
-for group; do
-    case $members in *",$group,"*) ;; *) missing=$missing,$group ;; esac
-done
-printf 'group=%s\\n' "$(id -gn -- "$name" 2>/dev/null)"
-printf 'comment=%s\\n' "$(getent passwd "$name" | cut -d: -f5)"
-printf 'missing_groups=%s\\n' "${{missing#,}}\""""
 
 _ABSENT = Sh('if getent passwd "$name" >/dev/null; then userdel -- "$name"; fi')
 

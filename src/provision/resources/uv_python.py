@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from provision.resources.base import Diff, Facts, Read, Shell, State, Step
+from provision.resources.filecontent import check_path
 from provision.resources.programs import program
 from provision.shell import sh
 
@@ -17,6 +18,8 @@ class UvPython:
     """``PATH/VERSION/bin/python3``, owned by root; without a version nothing is wanted, and nothing removed."""
 
     IDENTITY: ClassVar[tuple[str, ...]] = ("path",)
+    BESIDE_APT: ClassVar[bool] = True
+    """Neither changes what apt installs, nor what a package finds when it is installed."""
 
     uv: str
     """The path of uv on the host."""
@@ -30,6 +33,7 @@ class UvPython:
     """Certificate authorities on the host that uv trusts; empty for the list that uv brings."""
 
     def __post_init__(self) -> None:
+        check_path("path", self.path)
         if not re.fullmatch(r"(?:3\.\d+(?:\.\d+)?)?", self.version):
             raise ValueError(f"version is one of CPython's such as 3.12 or 3.12.4, not {self.version!r}")
 

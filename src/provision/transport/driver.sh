@@ -1,7 +1,7 @@
 # The root shell of one run. Its standard input carries, in this order and for as long as the line lives:
 #   an empty line              a heartbeat
 #   put ID SIZE                SIZE bytes follow; they are appended to the payload of trip ID
-#   trip ID                    unpack the payload of ID and run its file "main"
+#   trip ID archive|script     unpack the payload of ID, a tar.gz or a script.gz, and run its file "main"
 #   stop                       start no further step
 #   abort SIZE                 a script of SIZE bytes follows; it ends the running step, where there is one
 # session.py sets before it: nonce, base (a folder in /run), holder (empty = take no lock), patience (seconds),
@@ -42,7 +42,7 @@ take_lock() {
 	# With the lock in hand no step of another run is alive: what is left of them is litter. A step makes a folder that
 	# other users can enter, such as the copy that filecontent.py lets them check, beside ours.
 	for old in "$base"/run.* "$base"-check.*; do
-		[ "$old" = "$run" ] || rm -rf "$old"
+		[ "$old" = "$run" ] || [ ! -e "$old" ] || rm -rf "$old"
 	done
 }
 
@@ -94,17 +94,20 @@ drive() {
 		set -- $request
 		case ${1-} in
 		put)
-			head -c "$3" <&3 >>"$run/$2.tgz" || exit 1
+			head -c "$3" <&3 >>"$run/$2.gz" || exit 1
 			;;
 		trip)
 			mkdir "$run/$2"
-			tar -xzf "$run/$2.tgz" -C "$run/$2" || exit 1
-			rm "$run/$2.tgz"
-			export run nonce here="$run/$2"
+			if [ "$3" = archive ]; then
+				tar -xzf "$run/$2.gz" -C "$run/$2" || exit 1
+			else
+				gzip -d <"$run/$2.gz" >"$run/$2/main" || exit 1
+			fi
+			export run nonce parent="$PPID" here="$run/$2"
 			# A script that ended early has not sent its last frame; the other side would wait for it for ever.
 			sh "$here/main" || exit 1
 			[ ! -e "$run/dead" ] || exit 1
-			rm -rf "${run:?}/$2"
+			rm -rf "${run:?}/$2" "$run/$2.gz"
 			;;
 		stop)
 			: >"$run/stop"

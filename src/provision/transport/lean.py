@@ -1,4 +1,7 @@
-"""A start without invoke, which paramiko imports for ``Match exec`` alone and which is as much to load as paramiko."""
+"""A start without what paramiko imports and a run has no use for, and which takes as long to load as paramiko itself.
+
+That is invoke, which paramiko needs for ``Match exec`` alone, and importlib.metadata, of which it asks its own version.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +14,18 @@ from typing import Any
 
 
 @contextmanager
-def without_invoke() -> Iterator[None]:
-    """Import paramiko in the block, and it gets a stand-in, which loads invoke when it is used; for one thread."""
-    if "paramiko" in sys.modules or "invoke" in sys.modules:
+def lean() -> Iterator[None]:
+    """Import paramiko in the block, and it gets stand-ins, of which invoke's loads invoke when used; for one thread."""
+    missing = [name for name in ("invoke", _Metadata.NAME) if name not in sys.modules]
+    if "paramiko" in sys.modules or "invoke" not in missing:
         yield
         return
-    sys.modules["invoke"] = _StandIn("invoke")
+    sys.modules |= {name: _Metadata() if name == _Metadata.NAME else _StandIn(name) for name in missing}
     try:
         yield
     finally:
-        del sys.modules["invoke"]
+        for name in missing:
+            del sys.modules[name]
 
 
 class _StandIn(ModuleType):
@@ -29,3 +34,14 @@ class _StandIn(ModuleType):
             # What the import system looks for, and can do without.
             raise AttributeError(attribute)
         return getattr(import_module(self.__name__), attribute)
+
+
+class _Metadata(ModuleType):
+    NAME = "importlib.metadata"
+
+    def __init__(self) -> None:
+        super().__init__(self.NAME)
+
+    def version(self, name: str) -> str:
+        """Nobody's: nothing of paramiko's but its banner has it, and ours is another."""
+        return ""

@@ -51,6 +51,8 @@ class LocalStream:
 class LocalConnection:
     """Runs root_stream's command with ``shell`` as the user of this process."""
 
+    by_key = True
+
     def __init__(self, shell: str = "sh") -> None:
         self._shell = shell
         self.streams: list[LocalStream] = []

@@ -52,6 +52,11 @@ class Stream(Protocol):
 class Connection(Protocol):
     """An authenticated connection to one host."""
 
+    @property
+    def by_key(self) -> bool:
+        """Was it a key (of a file or the agent, with a certificate or without) that let it in, and no password?"""
+        ...
+
     def root_stream(self, command: str) -> Stream:
         """Run ``command``, one line of POSIX sh without single quotes, as root: through sudo where the login is not.
 

@@ -9,20 +9,27 @@ from functools import partial
 
 import paramiko
 
-from provision.errors import ConnectionLost, ProvisionError, Refused, Unreachable
+from provision.errors import ConfigError, ConnectionLost, ProvisionError, Refused, Unreachable
 from provision.transport.protocol import Login
 from provision.transport.ssh_dial import dial
 from provision.transport.ssh_errors import ERRORS
 from provision.transport.ssh_hostkeys import HostKeyPolicy
+from provision.transport.ssh_passphrases import Passphrases
 from provision.transport.ssh_settings import Settings, resolve
 from provision.transport.ssh_stream import SshStream
-from provision.transport.ssh_sudo import SUDO_TIMEOUT, SudoPassword, command_line, refusal
+from provision.transport.ssh_sudo import SUDO_TIMEOUT, RawTerminal, SudoPassword, command_line, refusal
 
 SILENCE = 60.0
 """Seconds after which a line that answers nothing is declared dead."""
 
 
-def connect(login: Login, *, host_keys: HostKeyPolicy, silence: float = SILENCE) -> SshConnection:
+def connect(
+    login: Login,
+    *,
+    host_keys: HostKeyPolicy,
+    passphrases: Passphrases | None = None,
+    silence: float = SILENCE,
+) -> SshConnection:
     """Log in to a host, through its jump hosts.
 
     Raises Unreachable, HostKeyError, AuthenticationError; ConfigError for what ssh_config or the inventory cannot mean.
@@ -32,12 +39,22 @@ def connect(login: Login, *, host_keys: HostKeyPolicy, silence: float = SILENCE)
     if not logger.handlers:
         logger.addHandler(logging.NullHandler())
     settings = resolve(login)
+    passphrases = passphrases or Passphrases()
     with contextlib.ExitStack() as closing:
         transport = None
         for hop in settings.jumps:
-            transport = dial(hop, host_keys, transport, closing)
-        transport = dial(settings, host_keys, transport, closing)
+            transport = dial(hop, host_keys, passphrases, transport, closing)
+        transport = dial(settings, host_keys, passphrases, transport, closing)
         return SshConnection(settings, transport, closing.pop_all(), silence)
+
+
+def is_known(login: Login) -> bool:
+    """Can a login, straight to the host, ask no question: is a key of it in known_hosts?"""
+    try:
+        settings = resolve(login)
+    except ConfigError:
+        return False
+    return not settings.jumps and bool(settings.known_hosts.algorithms(settings.host_key_name))
 
 
 class SshConnection:
@@ -52,6 +69,12 @@ class SshConnection:
         self._closed = threading.Event()
         threading.Thread(target=self._watch, args=(silence,), name=f"alive {settings.name}", daemon=True).start()
 
+    @property
+    def by_key(self) -> bool:
+        """Did a key let it in? Where sshd wanted a password after the key, that was the last method."""
+        handler = self._transport.auth_handler
+        return handler is not None and handler.auth_method == "publickey"
+
     def root_stream(self, command: str) -> SshStream:
         """Run ``command`` as root. May be called again, for a second process beside the first.
 
@@ -61,6 +84,8 @@ class SshConnection:
         settings = self.settings
         try:
             channel = self._transport.open_session(timeout=settings.timeout)
+            if settings.request_tty and settings.user != "root" and settings.become_password is None:
+                return _with_terminal(channel, settings, command)
             if settings.user == "root" or settings.become_password is None:
                 diagnose = partial(refusal, settings=settings)
                 return SshStream(channel, settings, command_line(settings, command), diagnose)
@@ -89,6 +114,20 @@ class SshConnection:
                 return
             finally:
                 dead.cancel()
+
+
+def _with_terminal(channel: paramiko.Channel, settings: Settings, command: str) -> SshStream:
+    """For a sudo that wants one; what sudo complains of comes with the output then."""
+    channel.get_pty("dumb")
+    terminal = RawTerminal()
+    stream = SshStream(channel, settings, terminal.command_line(command_line(settings, command)))
+    try:
+        # What came before would be echoed, and its bytes taken for keys.
+        stream.await_marker(terminal.ready, settings.timeout)
+    except TimeoutError as error:
+        stream.close()
+        raise Refused(f"{settings.where}: the terminal that was asked for does not answer") from error
+    return stream
 
 
 def _with_password(channel: paramiko.Channel, settings: Settings, command: str) -> SshStream:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import contextlib
 import re
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from functools import partial
 from pathlib import Path
 
 import paramiko
 from cryptography.exceptions import UnsupportedAlgorithm
-from paramiko.pkey import UnknownKeyType
-from paramiko.ssh_exception import BadAuthenticationType, PasswordRequiredException
+from paramiko.ssh_exception import BadAuthenticationType
 
 from provision.errors import AuthenticationError
+from provision.transport.ssh_certificates import UserCertificate, user_certificate
+from provision.transport.ssh_eager import EagerTransport
+from provision.transport.ssh_keys import Agent, Locked, agent_socket, certified, load, public_of
+from provision.transport.ssh_passphrases import Passphrases
 from provision.transport.ssh_settings import Settings
 
 _DEFAULT_KEYS = ("~/.ssh/id_ed25519", "~/.ssh/id_ecdsa", "~/.ssh/id_rsa")
@@ -38,17 +39,20 @@ def other_login(text: str, settings: Settings) -> AuthenticationError | None:
 class Authentication:
     """One attempt to log in; ``authenticate`` is what paramiko calls once the host's key is verified."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, passphrases: Passphrases) -> None:
         self._settings = settings
+        self._passphrases = passphrases
+        self._offered: set[bytes] = set()
+        self._locked: dict[Path, bytes | None] = {}
         self._tried: list[str] = []
         self._troubles: list[str] = []
         self._accepted: list[str] = []
         self._banner = ""
 
-    def authenticate(self, transport: paramiko.Transport) -> None:
+    def authenticate(self, transport: EagerTransport) -> None:
         """Return when logged in. Raises AuthenticationError, which names all that was tried."""
         user, password = self._settings.user, self._settings.password
-        with contextlib.closing(self._keys()) as keys:
+        with contextlib.closing(self._keys(transport)) as keys:
             for name, key in keys:
                 if self._attempt(transport, name, partial(transport.auth_publickey, user, key)):
                     return
@@ -60,7 +64,7 @@ class Authentication:
             return
         raise self._refusal(transport)
 
-    def _attempt(self, transport: paramiko.Transport, name: str, login: Callable[[], list[str]]) -> bool:
+    def _attempt(self, transport: EagerTransport, name: str, login: Callable[[], list[str]]) -> bool:
         if not transport.is_active():
             return False
         self._tried.append(name)
@@ -78,49 +82,107 @@ class Authentication:
         self._banner += (transport.get_banner() or b"").decode("utf-8", "replace")
         return transport.is_authenticated()
 
-    def _keys(self) -> Generator[tuple[str, paramiko.PKey], None, None]:
+    def _keys(self, transport: EagerTransport) -> Generator[tuple[str, paramiko.PKey], None, None]:
         named = self._settings.key_files
         defaults = [path for path in map(Path.expanduser, map(Path, _DEFAULT_KEYS)) if path.exists()]
-        offered = set()
+        files = named or (defaults if self._settings.default_keys else [])
+        certificates = list(self._certificates(files))
+        offers = partial(self._offers, certificates)
         for path in named:
             if key := self._load(path):
-                offered.add(key.asbytes())
-                yield f"key {path}", key
+                yield from offers(f"key {path}", key, key.asbytes())
         # The agent may hold a named key whose file needs a passphrase; as in OpenSSH, such keys come first.
-        wanted = {blob for path in named or defaults if (blob := _public(path))}
+        wanted = {blob for path in files if (blob := public_of(path))}
+        wanted |= {blob for each in certificates for blob in (each.blob, each.public)}
         with contextlib.ExitStack() as closing:
-            for key in sorted(self._agent(closing), key=lambda key: key.asbytes() not in wanted):
-                blob = key.asbytes()
-                if blob not in offered and (blob in wanted or not self._settings.identities_only):
-                    offered.add(blob)
-                    yield f"agent key {key.comment}", key
-        for path in () if named else defaults:
-            if (key := self._load(path)) and key.asbytes() not in offered:
-                yield f"key {path}", key
+            for comment, blob, key in sorted(self._agent(closing), key=lambda held: held[1] not in wanted):
+                if blob in wanted or not self._settings.identities_only:
+                    self._locked = {path: public for path, public in self._locked.items() if public != blob}
+                    yield from offers(f"agent key {comment}", key, blob)
+        for path in () if named else files:
+            if key := self._load(path):
+                yield from offers(f"key {path}", key, key.asbytes())
+        for path, public in list(self._locked.items()):
+            if key := self._unlocked(transport, path, public, certificates):
+                yield from offers(f"key {path}", key, key.asbytes())
 
-    def _agent(self, closing: contextlib.ExitStack) -> tuple[paramiko.AgentKey, ...]:
+    def _offers(
+        self, certificates: Iterable[UserCertificate], name: str, key: paramiko.PKey, public: bytes
+    ) -> Generator[tuple[str, paramiko.PKey], None, None]:
+        """A key and its certificates, which go first; each once, whether it comes from a file or from the agent."""
+        for each in certificates:
+            if each.public == public and each.blob not in self._offered:
+                self._offered.add(each.blob)
+                yield f"{name} with {each.path}", certified(key, each)
+        if public not in self._offered:
+            self._offered.add(public)
+            yield name, key
+
+    def _certificates(self, files: Iterable[Path]) -> Generator[UserCertificate, None, None]:
+        """Those that CertificateFile names; without any, the one beside each key."""
+        named = self._settings.certificate_files
+        for path in named or [Path(f"{path}-cert.pub") for path in files]:
+            try:
+                certificate = user_certificate(path)
+            except OSError as error:
+                if named:
+                    self._troubles.append(f"{path}: {error.strerror}")
+            except ValueError:
+                self._troubles.append(f"{path} is not a user's certificate")
+            else:
+                if certificate.trouble:
+                    self._troubles.append(f"{path}: {certificate.trouble}")
+                yield certificate
+
+    def _agent(self, closing: contextlib.ExitStack) -> list[tuple[str, bytes, paramiko.PKey]]:
+        path = agent_socket(self._settings.identity_agent)
+        if path is None:
+            return []
         try:
-            agent = paramiko.Agent()
-        except (paramiko.SSHException, OSError) as error:
+            agent = Agent(path)
+        except OSError as error:
+            # The variable may be left over from an agent that is gone; a named one should be there.
+            if self._settings.identity_agent:
+                self._troubles.append(f"ssh-agent {path}: {error.strerror or error}")
+            return []
+        except paramiko.SSHException as error:
             self._troubles.append(f"ssh-agent: {error}")
-            return ()
+            return []
         closing.callback(agent.close)
-        return agent.get_keys()
+        return agent.keys()
 
-    def _load(self, path: Path) -> paramiko.PKey | None:
+    def _load(self, path: Path, passphrase: str | None = None) -> paramiko.PKey | None:
         try:
-            return paramiko.PKey.from_path(path)
-        except (PasswordRequiredException, TypeError):  # TypeError is cryptography's word for a missing passphrase.
-            self._troubles.append(f"{path} needs a passphrase: run `ssh-add {path}` first")
+            return load(path, passphrase)
+        except Locked:
+            self._locked[path] = public_of(path)
         except OSError as error:
             self._troubles.append(f"{path}: {error.strerror}")
-        except (paramiko.SSHException, ValueError, UnsupportedAlgorithm, UnknownKeyType):
+        except (paramiko.SSHException, ValueError, UnsupportedAlgorithm):
             self._troubles.append(f"{path} is not a private key of a supported type")
         return None
 
-    def _refusal(self, transport: paramiko.Transport) -> AuthenticationError:
+    def _unlocked(
+        self, transport: EagerTransport, path: Path, public: bytes | None, certificates: list[UserCertificate]
+    ) -> paramiko.PKey | None:
+        """The key in a file whose passphrase was asked for, if it was, and if the host has a use for it."""
+        if self._passphrases.ask is None or not transport.is_active():
+            return None
+        blobs = [*(each.blob for each in certificates if each.public == public), public] if public else []
+        if blobs and not any(transport.takes(self._settings.user, blob) for blob in blobs):
+            self._locked.pop(path)
+            self._tried.append(f"key {path}")
+            return None
+        key: paramiko.PKey | None = self._passphrases.open(path, partial(self._load, path))
+        if key:
+            self._locked.pop(path)
+        return key
+
+    def _refusal(self, transport: EagerTransport) -> AuthenticationError:
         if (error := other_login(self._banner, self._settings)) is not None:
             return error
+        for path in self._locked:
+            self._troubles.append(f"{path} needs a passphrase: run `ssh-add {path}` first")
         tried = f"tried {', '.join(self._tried)}" if self._tried else "there was no key and no password to try"
         hint = f"see whether `{self._settings.command}` logs in; set ansible_user or ansible_ssh_private_key_file"
         if self._tried and not transport.is_active():
@@ -132,11 +194,3 @@ class Authentication:
             "; ".join([f"{self._settings.where} refused the login of {self._settings.user}", tried, *self._troubles]),
             hint=hint,
         )
-
-
-def _public(path: Path) -> bytes | None:
-    """The public key beside a private one, as the agent names it."""
-    try:
-        return base64.b64decode(Path(f"{path}.pub").read_text().split()[1])
-    except (OSError, ValueError, IndexError, binascii.Error):
-        return None

@@ -15,18 +15,37 @@ from typing import IO, Any
 
 import paramiko
 
+from provision import __version__
 from provision.errors import Unreachable
+from provision.transport.prompt_socket import PromptSocket
 from provision.transport.ssh_auth import Authentication
+from provision.transport.ssh_certificates import SUFFIX
+from provision.transport.ssh_eager import EagerTransport
 from provision.transport.ssh_errors import ERRORS, dropped, explained
 from provision.transport.ssh_hostkeys import HostKey, HostKeyPolicy
+from provision.transport.ssh_passphrases import Passphrases
 from provision.transport.ssh_settings import Settings
 
 _PAUSES = (0.4, 1.2)
 """Seconds, on average, before a connection that was dropped before its banner is tried again."""
 
 
+_CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes192-ctr", "aes256-ctr")
+"""Paramiko puts AES-GCM last, behind CBC. Over loopback to OpenSSH 9.2, 50 MB cost it 0.07 s of CPU to send and 0.09 s
+to receive with AES-GCM, and 0.11 s and 0.16 s with aes128-ctr and hmac-sha2-256, its own choice. Its order of key
+exchanges stays: a login costs 2 to 3 ms of CPU with curve25519, with or without ML-KEM, and with the NIST curves, 22 ms
+with group14, 73 ms with group16; the type of the host's key makes no difference."""
+
+_MACS = ("hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com", "hmac-sha2-256", "hmac-sha2-512")
+"""For the ciphers that need one. Those by SHA-1 and MD5 are left out, as CBC is above."""
+
+
 def dial(
-    settings: Settings, host_keys: HostKeyPolicy, jump_host: paramiko.Transport | None, closing: contextlib.ExitStack
+    settings: Settings,
+    host_keys: HostKeyPolicy,
+    passphrases: Passphrases,
+    jump_host: paramiko.Transport | None,
+    closing: contextlib.ExitStack,
 ) -> paramiko.Transport:
     """Connect to one host, through ``jump_host`` where there is one, and log in; ``closing`` undoes it.
 
@@ -39,7 +58,7 @@ def dial(
             client.set_missing_host_key_policy(_Verification(settings, host_keys))
             attempt.callback(client.close)
             try:
-                _connect(client, settings, _socket(settings, jump_host, errors, attempt))
+                _connect(client, settings, passphrases, _socket(settings, jump_host, errors, attempt))
             except ERRORS as error:
                 if _timed_out(client):
                     raise explained(TimeoutError(), settings) from error
@@ -56,7 +75,9 @@ def dial(
     raise AssertionError("the last attempt returns or raises")
 
 
-def _connect(client: paramiko.SSHClient, settings: Settings, sock: socket.socket | paramiko.Channel) -> None:
+def _connect(
+    client: paramiko.SSHClient, settings: Settings, passphrases: Passphrases, sock: socket.socket | paramiko.Channel
+) -> None:
     client.connect(
         settings.address,
         settings.port,
@@ -67,7 +88,7 @@ def _connect(client: paramiko.SSHClient, settings: Settings, sock: socket.socket
         channel_timeout=settings.timeout,
         transport_factory=partial(_transport, settings),
         # paramiko calls its authenticate(), and nothing else.
-        auth_strategy=Authentication(settings),  # type: ignore[arg-type]
+        auth_strategy=Authentication(settings, passphrases),  # type: ignore[arg-type]
     )
 
 
@@ -80,18 +101,28 @@ class _Verification(paramiko.MissingHostKeyPolicy):
 
     def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
         settings = self._settings
-        shown = HostKey(settings.host_key_name, key.get_name(), key.asbytes())
+        # paramiko keeps a certificate beside the key that it is for.
+        shown_with = getattr(key, "public_blob", None)
+        certificate = shown_with.key_blob if shown_with and shown_with.key_type.endswith(SUFFIX) else b""
+        shown = HostKey(settings.host_key_name, key.get_name(), key.asbytes(), certificate)
         self._policy.check(shown, settings.known_hosts, strict=settings.strict, login=settings.command)
 
 
 def _transport(settings: Settings, sock: socket.socket, **options: Any) -> paramiko.Transport:
-    transport = paramiko.Transport(sock, **options)
+    transport = EagerTransport(sock, **options)
     transport.handshake_timeout = settings.timeout
+    # What sshd writes into its log of who was there.
+    transport.local_version = f"SSH-2.0-provision_{__version__}"
     known = settings.known_hosts.algorithms(settings.host_key_name)
     if "ssh-rsa" in known:
         known += ["rsa-sha2-512", "rsa-sha2-256"]
     security = transport.get_security_options()
-    security.key_types = sorted(security.key_types, key=lambda name: name not in known)
+    security.ciphers = [name for name in _CIPHERS if name in security.ciphers]
+    security.digests = [name for name in _MACS if name in security.digests]
+    plain = sorted(security.key_types, key=lambda name: name not in known)
+    # A host that has a certificate shows nothing else, once it is asked for: only where an authority is known.
+    authorities = settings.known_hosts.authorities(settings.host_key_name)
+    transport.host_key_algorithms = (*(name + SUFFIX for name in plain if authorities), *plain)
     return transport
 
 
@@ -104,9 +135,10 @@ def _socket(
         return way_through(jump_host, settings.address, settings.port)
     if settings.proxy_command:
         return _proxy(settings.proxy_command, errors, closing)
-    sock = socket.create_connection((settings.address, settings.port), timeout=settings.timeout)
+    # For text that is no ASCII, and for that only, Python needs its codec of international names: 4 ms to load.
+    address: Any = settings.address.encode() if settings.address.isascii() else settings.address
+    sock = PromptSocket(socket.create_connection((address, settings.port), timeout=settings.timeout))
     closing.callback(sock.close)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return sock
 
 

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from provision.errors import HostKeyError
 
+_AUTHORITY = "@cert-authority"
 _SHOWN = {"ssh-ed25519": "ED25519", "ssh-rsa": "RSA", "ssh-dss": "DSA"}
 
 
@@ -29,6 +30,13 @@ class HostKey:
     algorithm: str
     """The key's type as known_hosts writes it: ``ssh-ed25519``, ``ssh-rsa``, ..."""
     blob: bytes
+    certificate: bytes = b""
+    """Its certificate, where the host has shown one."""
+
+    @property
+    def address(self) -> str:
+        """The host's name without its port, as certificates have it."""
+        return self.host[1:].rpartition("]:")[0] or self.host
 
     @property
     def type(self) -> str:
@@ -82,10 +90,8 @@ class HostKeyPolicy:
             if known.verify(key):
                 return
             if not self._accepts(key, strict):
-                authority = known.authority(key.host)
-                unused = f" (@cert-authority is not used: {authority.file}:{authority.line})" if authority else ""
                 raise HostKeyError(
-                    f"the host key of {key.host} is unknown: {key}{unused}",
+                    f"the host key of {key.host} is unknown: {key}{known.about_certificate(key)}",
                     hint=f"compare the fingerprint with the host's own and run `{login or 'ssh ' + key.host}` once, "
                     "or run `provision up` with --accept-new-host-keys",
                 )
@@ -109,7 +115,7 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True)
 class KnownHosts:
-    """The known_hosts files of one login; new keys are written to the first of ``files``, hashed where wanted."""
+    """The known_hosts files of one login; new keys are written to the first of ``files``, if there is one."""
 
     files: tuple[Path, ...]
     system_files: tuple[Path, ...] = ()
@@ -117,41 +123,63 @@ class KnownHosts:
     """OpenSSH's HashKnownHosts."""
 
     def entries(self, host: str) -> list[Entry]:
-        """The lines about ``host`` in all files, those of certificate authorities left out.
+        """The lines about ``host`` in all files, those of certificate authorities left out."""
+        return [entry for entry in self._about(host) if entry.marker != _AUTHORITY]
 
-        No host certificate is ever asked for, so a @cert-authority line says nothing about a plain key.
-        """
-        return [entry for entry in self._about(host) if entry.marker != "@cert-authority"]
-
-    def authority(self, host: str) -> Entry | None:
-        """The line of a certificate authority for ``host``, for the message of a key that nothing else knows."""
-        return next((entry for entry in self._about(host) if entry.marker == "@cert-authority"), None)
+    def authorities(self, host: str) -> list[Entry]:
+        """The lines of the authorities whose certificates vouch for ``host``."""
+        return self._marked(host, _AUTHORITY)
 
     def algorithms(self, host: str) -> list[str]:
         """The key types known for ``host``: asked for first, or a known host would look like an unknown one."""
         return [entry.algorithm for entry in self.entries(host) if not entry.marker]
 
     def verify(self, key: HostKey) -> bool:
-        """True if the key is known, False if its host is not. Raises HostKeyError if changed or revoked."""
-        entries = self.entries(key.host)
-        for entry in entries:
-            if entry.marker == "@revoked" and entry.blob == key.blob:
-                raise HostKeyError(
-                    f"the host key of {key.host} is revoked: {key} ({entry.file}:{entry.line})",
-                    hint="give the host a new key; a revoked one may be in the hands of somebody else",
-                )
-        known = [entry for entry in entries if not entry.marker]
+        """True if the key is known or certified, False if its host is new. Raises HostKeyError: changed, or revoked."""
+        self._refuse_revoked(key)
+        if key.certificate and not self._objection(key):
+            return True
+        known = [entry for entry in self.entries(key.host) if not entry.marker]
         if any(entry.blob == key.blob for entry in known):
             return True
         if known:
             # A type that is not in the list counts as a change too: whoever intercepts the line chooses the type.
-            raise _changed(key, next((entry for entry in known if entry.algorithm == key.algorithm), known[0]))
+            same_type = next((entry for entry in known if entry.algorithm == key.algorithm), known[0])
+            raise _changed(key, same_type, self.about_certificate(key))
         # As OpenSSH: a host on an unusual port may be known under its plain name.
-        address = key.host[1:].rpartition("]:")[0]
-        return bool(address) and any(not e.marker and e.blob == key.blob for e in self.entries(address))
+        return key.address != key.host and any(not e.marker and e.blob == key.blob for e in self.entries(key.address))
+
+    def about_certificate(self, key: HostKey) -> str:
+        """Why no certificate vouches for ``key``, in parentheses, where one could; for messages."""
+        if key.certificate:
+            return f" (its certificate is of no use: {self._objection(key)})"
+        named = next((f"{entry.file}:{entry.line}" for entry in self.authorities(key.host)), "")
+        return f" (it shows no certificate of the @cert-authority in {named})" if named else ""
+
+    def _objection(self, key: HostKey) -> str:
+        from provision.transport.ssh_certificates import objection
+
+        return objection(key.certificate, key.address, {entry.blob for entry in self.authorities(key.host)})
+
+    def _refuse_revoked(self, key: HostKey) -> None:
+        revoked = self._marked(key.host, "@revoked")
+        shown = {key.blob}
+        if revoked and key.certificate:
+            from provision.transport.ssh_certificates import signer
+
+            shown.add(signer(key.certificate))
+        for entry in revoked:
+            if entry.blob in shown:
+                what = "is revoked" if entry.blob == key.blob else "is certified by an authority that is revoked"
+                raise HostKeyError(
+                    f"the host key of {key.host} {what}: {key} ({entry.file}:{entry.line})",
+                    hint="give the host a new key; a revoked one may be in the hands of somebody else",
+                )
 
     def append(self, key: HostKey) -> None:
         """Write ``key`` to the first file, as `ssh` does; the folder is made 0700, the file 0600."""
+        if not self.files:
+            return
         path = self.files[0]
         name = _hashed(key.host, os.urandom(20)) if self.hashed else key.host
         line = f"{name} {key.algorithm} {base64.b64encode(key.blob).decode()}\n".encode()
@@ -168,6 +196,11 @@ class KnownHosts:
                 f"the host key of {key.host} cannot be written to {path}: {error.strerror}",
                 hint="make the file writable, or name another with -o UserKnownHostsFile=",
             ) from error
+
+    def _marked(self, host: str, marker: str) -> list[Entry]:
+        # As OpenSSH, those for the plain name of a host on an unusual port count too.
+        names = dict.fromkeys((host, HostKey(host, "", b"").address))
+        return [entry for name in names for entry in self._about(name) if entry.marker == marker]
 
     def _about(self, host: str) -> Iterator[Entry]:
         host = host.lower()
@@ -188,11 +221,11 @@ class KnownHosts:
                         continue
 
 
-def _changed(key: HostKey, entry: Entry) -> HostKeyError:
+def _changed(key: HostKey, entry: Entry, note: str) -> HostKeyError:
     was = HostKey(key.host, entry.algorithm, entry.blob)
     forget = shlex.join(["ssh-keygen", "-f", str(entry.file), "-R", key.host])
     return HostKeyError(
-        f"the host key of {key.host} has changed: it was {was} ({entry.file}:{entry.line}), now it is {key}; "
+        f"the host key of {key.host} has changed: it was {was} ({entry.file}:{entry.line}), now it is {key}{note}; "
         "the host was reinstalled, or somebody intercepts the connection",
         hint=f"compare the new fingerprint on the host's console; if it is the host's own, run `{forget}`",
     )

@@ -1,51 +1,44 @@
 """How to reach a host: the inventory's variables over ~/.ssh/config over /etc/ssh/ssh_config.
 
-Both go through paramiko's parser as OpenSSH would read them, the inventory first, as if it were the command line:
-the first value found wins, and ``%h``, ``%p``, ``%r`` see what was really chosen.
+The inventory is read as if it were the command line of `ssh`: the first value found wins, and ``%h``, ``%p``, ``%r``
+see what was really chosen.
 """
 
 from __future__ import annotations
 
-import getpass
-import io
 import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from paramiko import SSHConfig
-from paramiko.ssh_exception import ConfigParseError, CouldNotCanonicalize
-
 from provision.errors import ConfigError
 from provision.transport.protocol import Login
+from provision.transport.ssh_config import Options, lookup
 from provision.transport.ssh_hostkeys import KnownHosts
+from provision.transport.ssh_tokens import Tokens
 
 _OPTIONS = (
+    "CertificateFile",
+    "GlobalKnownHostsFile",
     "HashKnownHosts",
     "HostKeyAlias",
     "HostName",
     "IdentitiesOnly",
+    "IdentityAgent",
     "IdentityFile",
     "Port",
     "ProxyCommand",
     "ProxyJump",
+    "RequestTTY",
     "StrictHostKeyChecking",
     "User",
     "UserKnownHostsFile",
 )
+_FILES_OF = ("CertificateFile", "IdentityFile", "UserKnownHostsFile")
 _FLAGS = {"-J": "ProxyJump", "-i": "IdentityFile", "-l": "User", "-p": "Port"}
-_CONFIG_FILES = ("~/.ssh/config", "/etc/ssh/ssh_config")
-_KNOWN_HOSTS = "~/.ssh/known_hosts ~/.ssh/known_hosts2"
-_SYSTEM_KNOWN_HOSTS = (Path("/etc/ssh/ssh_known_hosts"), Path("/etc/ssh/ssh_known_hosts2"))
-
-
-class _Config(SSHConfig):
-    # With %l, this machine's full name, paramiko asks DNS for every IdentityFile, even where none has a %l: seconds
-    # on a laptop without reverse DNS.
-    TOKENS_BY_CONFIG_KEY = {  # noqa: RUF012
-        key: [token for token in tokens if token != "%l"] for key, tokens in SSHConfig.TOKENS_BY_CONFIG_KEY.items()
-    }
+_KNOWN_HOSTS = ("~/.ssh/known_hosts", "~/.ssh/known_hosts2")
+_SYSTEM_KNOWN_HOSTS = ("/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2")
 
 
 @dataclass(frozen=True)
@@ -58,6 +51,7 @@ class Settings:
     port: int
     user: str
     key_files: tuple[Path, ...]
+    """Those that somebody has named; without any, the default ones are tried."""
     identities_only: bool
     known_hosts: KnownHosts
     host_key_name: str
@@ -68,6 +62,15 @@ class Settings:
     """The jump hosts on the way, the first one first."""
     proxy_command: str | None
     timeout: float
+    certificate_files: tuple[Path, ...] = ()
+    default_keys: bool = True
+    """False where IdentityFile is none."""
+    identity_agent: str | None = None
+    """The socket of ssh-agent, ``none``, ``$NAME`` of a variable that holds it; None for SSH_AUTH_SOCK."""
+    notes: tuple[str, ...] = ()
+    """What of ssh_config may have been read otherwise than OpenSSH does."""
+    request_tty: bool = False
+    """RequestTTY of the inventory, for a sudo with ``requiretty``."""
     password: str | None = field(default=None, repr=False)
     become_password: str | None = field(default=None, repr=False)
 
@@ -89,14 +92,21 @@ def resolve(login: Login) -> Settings:
     """All options of one login. Raises ConfigError for what cannot be read, or is not supported."""
     given = [(key, value) for key, value in _inventory(login) if value]
     given += _common_args(login)
-    settings = _lookup(login.name, login.address, given, login.timeout, frozenset())
-    return replace(settings, password=login.password, become_password=login.become_password)
+    terminal = next((value.lower() for key, value in given if key == "RequestTTY"), "no")
+    given = [(key, value) for key, value in given if key != "RequestTTY"]
+    settings = _settings(login.name, login.address, given, login.timeout, frozenset())
+    return replace(
+        settings,
+        request_tty=terminal in ("yes", "force"),
+        password=login.password,
+        become_password=login.become_password,
+    )
 
 
 def _inventory(login: Login) -> Iterator[tuple[str, str]]:
     yield "Port", str(login.port or "")
     yield "User", login.user or ""
-    yield "UserKnownHostsFile", login.known_hosts or ""
+    yield "UserKnownHostsFile", shlex.quote(login.known_hosts) if login.known_hosts else ""
     for path in login.key_files:
         yield "IdentityFile", path
 
@@ -105,7 +115,7 @@ def _common_args(login: Login) -> list[tuple[str, str]]:
     def refuse(word: str) -> ConfigError:
         return ConfigError(
             f"{login.name}: ansible_ssh_common_args: {word} is not supported",
-            hint=f"supported are {', '.join(_FLAGS)} and -o with {', '.join(_OPTIONS)}; "
+            hint=f"supported are {', '.join(_FLAGS)}, -t and -o with {', '.join(_OPTIONS)}; "
             "other options belong into ~/.ssh/config",
         )
 
@@ -117,6 +127,9 @@ def _common_args(login: Login) -> list[tuple[str, str]]:
     while words:
         word = words.pop(0)
         flag, value = word[:2], word[2:]
+        if word in ("-t", "-tt"):
+            given.append(("RequestTTY", "force"))
+            continue
         if flag != "-o" and flag not in _FLAGS:
             raise refuse(word)
         if not value and not words:
@@ -133,66 +146,82 @@ def _common_args(login: Login) -> list[tuple[str, str]]:
     return given
 
 
-def _lookup(
+def _settings(
     name: str, address: str, given: list[tuple[str, str]], timeout: float, on_the_way: frozenset[tuple[str, str]]
 ) -> Settings:
-    found = _config(name, given).lookup(address)
-    host, user = found["hostname"], found.get("user") or getpass.getuser()
-    if not re.fullmatch(r"[\w.:%-]+", host) or host.count(":") == 1:
-        raise ConfigError(
-            f"{name}: {host!r} is neither a name nor an address",
-            hint="user and port have variables of their own: ansible_user, ansible_port",
-        )
-    port = _port(name, found.get("port", "22"))
-    jump, proxy = _first(given, found.get("proxyjump"), found.get("proxycommand"))
-    alias = found.get("hostkeyalias")
-    return Settings(
+    _check_address(name, address)
+    if any(character in value for _, value in given for character in "\n\r\0"):
+        raise ConfigError(f"{name}: a connection variable holds a line break")
+    # Names of files may hold what is syntax in ssh_config; they are of no account for the other options.
+    files = [(key, value) for key, value in given if key in _FILES_OF]
+    found = lookup(name, address, [option for option in given if option not in files])
+    host, user = found.one("hostname", address), found.one("user")
+    _check_address(name, host)
+    port = _port(name, found.one("port", "22"))
+    alias, jump, proxy = found.one("hostkeyalias"), found.one("proxyjump"), found.one("proxycommand")
+    tokens = Tokens(name, address, host, port, user, alias, jump)
+    jump = tokens.line("ProxyJump", jump)
+    settings = Settings(
         name=name,
         address=host,
         port=port,
         user=user,
-        key_files=tuple(Path(path).expanduser() for path in found.get("identityfile", [])),
-        identities_only=found.get("identitiesonly", "no").lower() == "yes",
-        known_hosts=KnownHosts(
-            tuple(Path(p).expanduser() for p in shlex.split(found.get("userknownhostsfile", _KNOWN_HOSTS))),
-            _SYSTEM_KNOWN_HOSTS,
-            found.get("hashknownhosts", "no").lower() == "yes",
-        ),
+        key_files=(),
+        identities_only=found.one("identitiesonly", "no").lower() == "yes",
+        known_hosts=KnownHosts((), (), found.one("hashknownhosts", "no").lower() == "yes"),
         host_key_name=alias or (host.lower() if port == 22 else f"[{host.lower()}]:{port}"),
-        strict=found.get("stricthostkeychecking", "ask").lower(),
+        strict=_strict(found.one("stricthostkeychecking", "ask").lower()),
         jumps=_jumps(jump, timeout, on_the_way | {(address, ""), (host, ""), (host, str(port))}) if jump else (),
-        proxy_command=proxy,
+        proxy_command=tokens.line("ProxyCommand", proxy) or None,
         timeout=timeout,
+        identity_agent=_agent(found.one("identityagent"), tokens),
+        notes=found.notes,
+    )
+    return _with_files(settings, files, found, tokens)
+
+
+def _with_files(settings: Settings, given: list[tuple[str, str]], found: Options, tokens: Tokens) -> Settings:
+    """``settings`` with the files in which keys are."""
+
+    def paths(option: str, words: list[str]) -> tuple[Path, ...]:
+        return tuple(dict.fromkeys(tokens.path(option, word) for word in words if word.lower() != "none"))
+
+    def words(option: str) -> list[str]:
+        return [value.strip('"') for key, value in given if key == option] + found.all(option.lower())
+
+    known = next((shlex.split(value) for key, value in given if key == "UserKnownHostsFile"), None)
+    known = known or found.all("userknownhostsfile", _KNOWN_HOSTS)
+    system = found.all("globalknownhostsfile", _SYSTEM_KNOWN_HOSTS)
+    return replace(
+        settings,
+        key_files=paths("IdentityFile", words("IdentityFile")),
+        default_keys="none" not in map(str.lower, words("IdentityFile")),
+        certificate_files=paths("CertificateFile", words("CertificateFile")),
+        known_hosts=replace(
+            settings.known_hosts,
+            files=paths("UserKnownHostsFile", known),
+            system_files=paths("GlobalKnownHostsFile", system),
+        ),
     )
 
 
-def _config(name: str, given: list[tuple[str, str]]) -> SSHConfig:
-    config = _Config()
-    if any("\n" in value for _, value in given):
-        raise ConfigError(f"{name}: a connection variable holds a line break")
-    config.parse(io.StringIO("".join(f"{key} {value}\n" for key, value in given)))
-    for file in _CONFIG_FILES:
-        try:
-            with Path(file).expanduser().open(encoding="utf-8") as lines:
-                config.parse(lines)
-        except FileNotFoundError:
-            continue
-        except (OSError, UnicodeDecodeError, ConfigParseError, CouldNotCanonicalize) as error:
-            raise ConfigError(f"{file} cannot be read: {error}") from error
-    return config
+def _agent(value: str, tokens: Tokens) -> str | None:
+    if not value or value == "SSH_AUTH_SOCK":
+        return None
+    return value if value == "none" or re.fullmatch(r"\$\w+", value) else str(tokens.path("IdentityAgent", value))
 
 
-def _first(given: list[tuple[str, str]], jump: str | None, proxy: str | None) -> tuple[str | None, str | None]:
-    """ProxyJump and ProxyCommand exclude each other, the first one given wins; "none" switches both off."""
-    for key, value in given:
-        if key in ("ProxyJump", "ProxyCommand"):
-            jump, proxy = (jump, None) if key == "ProxyJump" else (None, proxy)
-            if value.lower() == "none":
-                return None, None
-            break
-    if jump and jump.lower() != "none":
-        return jump, None
-    return None, proxy
+def _strict(value: str) -> str:
+    # `ssh -G` prints them as booleans.
+    return {"true": "yes", "false": "no"}.get(value, value)
+
+
+def _check_address(name: str, address: str) -> None:
+    if not re.fullmatch(r"[\w.:%-]+", address) or address.count(":") == 1:
+        raise ConfigError(
+            f"{name}: {address!r} is neither a name nor an address",
+            hint="user and port have variables of their own: ansible_user, ansible_port",
+        )
 
 
 def _jumps(chain: str, timeout: float, on_the_way: frozenset[tuple[str, str]]) -> tuple[Settings, ...]:
@@ -209,7 +238,7 @@ def _jumps(chain: str, timeout: float, on_the_way: frozenset[tuple[str, str]]) -
             continue
         given = [("User", user)] * bool(user) + [("Port", port)] * bool(port)
         given += [("ProxyJump", "none")] * bool(hops)
-        settings = _lookup(hop.strip(), host, given, timeout, on_the_way)
+        settings = _settings(hop.strip(), host, given, timeout, on_the_way)
         hops += [*settings.jumps, settings]
     return tuple(hops)
 

@@ -86,7 +86,8 @@ class SshStream:
                 data = self._channel.recv(_READ)
                 if not data:
                     raise TimeoutError if expired.is_set() else self._ended()
-                head += data
+                # What comes before it is not kept, however much that is.
+                head = head[-len(marker) :] + data
         finally:
             timer.cancel()
         self._pending = head.partition(marker)[2]
@@ -115,7 +116,7 @@ class SshStream:
     def _first(self) -> bytes:
         """The first bytes. A cloud image's refusal of root is told at once: its shell sleeps 10 s before it ends."""
         head = b""
-        while data := self._channel.recv(_READ):
+        while len(head) < _READ and (data := self._channel.recv(_READ)):
             head += data
             if not _GREETING.startswith(head[: len(_GREETING)]):
                 break

@@ -15,15 +15,24 @@ SUDO_TIMEOUT = 30.0
 """Seconds for sudo to ask, and to judge the password: a wrong one costs 2 s by PAM's default, a directory more."""
 
 _COMPLAINTS = (
-    (r"password is required|terminal is required", "sudo asks {user} for a password", "{ask}"),
+    # Beside sudo's own words those of sudo-rs, which is Ubuntu's sudo from 25.10 on.
     (
-        r"Sorry, try again|incorrect password",
+        r"password is required|terminal is required|interactive authentication is required",
+        "sudo asks {user} for a password",
+        "{ask}",
+    ),
+    (
+        r"Sorry, try again|incorrect password|Authentication failed|incorrect authentication",
         "sudo refuses the password of {user}",
         "check what was typed at -K, or ansible_become_password",
     ),
-    (r"must have a tty", "sudo wants a terminal", "add `Defaults:{user} !requiretty` to a file in /etc/sudoers.d"),
     (
-        r"not in the sudoers file|not allowed to (execute|run)",
+        r"must have a tty",
+        "sudo wants a terminal",
+        "set ansible_ssh_common_args: -tt, or add `Defaults:{user} !requiretty` to a file in /etc/sudoers.d",
+    ),
+    (
+        r"not in the sudoers file|not allowed to (execute|run)|I'm afraid I can't do that",
         "sudo does not let {user} become root",
         "set ansible_user to a login that may, or let {user} in: `usermod -aG sudo {user}`",
     ),
@@ -60,6 +69,19 @@ def refusal(complaint: str, settings: Settings) -> Refused | None:
             log = [line for line in complaint.splitlines() if line.strip()]
             return Refused(f"{settings.where}: {cause.format(**words)}", log=log, hint=hint)
     return None
+
+
+class RawTerminal:
+    """A terminal that passes every byte on as it is."""
+
+    def __init__(self) -> None:
+        self._nonce = secrets.token_hex(8)
+        self.ready = f"ready {self._nonce}\n".encode()
+        """What is printed once it does. Nothing may be sent before."""
+
+    def command_line(self, command: str) -> str:
+        """``command``, for any login shell, in such a terminal."""
+        return f"stty raw -echo; echo ready {self._nonce}; {command}"
 
 
 class SudoPassword:

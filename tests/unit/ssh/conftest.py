@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
 import os
-import shutil
 import socket
 import subprocess
 import threading
@@ -17,6 +15,7 @@ from typing import IO
 import paramiko
 import pytest
 from paramiko.common import AUTH_FAILED, AUTH_SUCCESSFUL, OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED, OPEN_SUCCEEDED
+from tests.unit.ssh.openssh import Sshd, make_keys, running
 
 from provision.transport import ssh, ssh_dial
 from provision.transport.protocol import Login
@@ -108,7 +107,8 @@ class Server(paramiko.ServerInterface):
             thread.join()
         status = process.wait()
         with contextlib.suppress(OSError, EOFError):
-            channel.send_exit_status(status)
+            # One that a signal ended has a negative one.
+            channel.send_exit_status(status % 256)
             channel.close()
 
 
@@ -170,89 +170,26 @@ def connect(login: Login) -> Iterator[Connect]:
         connection.close()
 
 
-KINDS = ("ed25519", "ecdsa", "rsa")
-
-
-@dataclass(frozen=True)
-class Sshd:
-    """A real sshd; its keys and its log lie in ``folder``."""
-
-    folder: Path
-    port: int
-
-    @property
-    def login(self) -> Login:
-        return Login(
-            "web1",
-            "127.0.0.1",
-            port=self.port,
-            user=getpass.getuser(),
-            key_files=(str(self.folder / "user"),),
-            known_hosts=str(self.known("ed25519")),
-            timeout=5,
-        )
-
-    def known(self, kind: str, host: str = "127.0.0.1") -> Path:
-        """A known_hosts that holds the server's key of one type."""
-        path = self.folder / f"known_{kind}_{host}"
-        path.write_text(f"[{host}]:{self.port} {(self.folder / f'{kind}.pub').read_text()}")
-        return path
-
-    def user_id(self, login: Login, policy: HostKeyPolicy | None = None) -> bytes:
-        """Connect, and let the host say as whom."""
-        connection = ssh.connect(login, host_keys=policy or HostKeyPolicy())
-        try:
-            return connection.root_stream("id -u; cat").receive()
-        finally:
-            connection.close()
-
-    @staticmethod
-    def keygen(path: Path, kind: str, phrase: str = "") -> None:
-        """A new pair of keys at ``path``."""
-        size = ["-b", "2048"] if kind == "rsa" else []
-        subprocess.run(["ssh-keygen", "-q", "-t", kind, *size, "-N", phrase, "-f", path], check=True)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port: int = sock.getsockname()[1]
-    return port
+@pytest.fixture(scope="session")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_keys(tmp_path_factory.mktemp("keys"))
 
 
 @pytest.fixture(scope="session")
-def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
-    folder = tmp_path_factory.mktemp("sshd")
-    for kind in KINDS:
-        Sshd.keygen(folder / kind, kind)
-    Sshd.keygen(folder / "user", "ed25519")
-    Sshd.keygen(folder / "locked", "ed25519", "phrase")
-    (folder / "authorized").write_text((folder / "user.pub").read_text() + (folder / "locked.pub").read_text())
-    server = Sshd(folder, free_port())
-    options = {
-        "AuthorizedKeysFile": f"{folder}/authorized",
-        "KbdInteractiveAuthentication": "no",
-        "ListenAddress": f"127.0.0.1:{server.port}",
-        "MaxAuthTries": "3",
-        "MaxSessions": "2",
-        "PasswordAuthentication": "no",
-        "PidFile": "none",
-        "StrictModes": "no",
-        "UsePAM": "no",
-    }
-    lines = [f"{key} {value}\n" for key, value in options.items()] + [f"HostKey {folder}/{kind}\n" for kind in KINDS]
-    (folder / "config").write_text("".join(lines))
-    if os.getuid() == 0:
-        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
-    program = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin")
-    assert program, "install openssh-server"
-    log = folder / "log"
-    with log.open("wb") as errors:
-        process = subprocess.Popen([program, "-D", "-e", "-f", folder / "config"], stderr=errors)
-    while b"Server listening" not in log.read_bytes():
-        assert process.poll() is None, log.read_text()
-    yield server
-    process.terminate()
-    process.wait()
+def sshd(keys: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
+    with running(keys, tmp_path_factory.mktemp("sshd") / "sshd") as server:
+        yield server
+
+
+@pytest.fixture
+def more_sshd(keys: Path, tmp_path: Path) -> Iterator[Callable[..., Sshd]]:
+    """Starts servers with options of their own, whose values may hold ``{folder}``."""
+    with contextlib.ExitStack() as closing:
+
+        def start(name: str, prepare: Callable[[Path], object] = lambda folder: None, **options: str) -> Sshd:
+            return closing.enter_context(running(keys, tmp_path / name, prepare, **options))
+
+        yield start
 
 
 @pytest.fixture(autouse=True)

@@ -5,17 +5,21 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.unit.ssh.openssh import agent_at
 
 from provision.errors import AuthenticationError
+from provision.transport.ssh_passphrases import Passphrases
 
 if TYPE_CHECKING:
-    from tests.unit.ssh.conftest import Connect, Server, Sshd
+    from tests.unit.ssh.conftest import Connect, Server
+    from tests.unit.ssh.openssh import Sshd
 
 
 def test_a_wrong_password_names_who_where_and_what(connect: Connect, server: Server, tmp_path: Path) -> None:
@@ -52,14 +56,9 @@ def test_a_banner_that_names_another_login_is_quoted(connect: Connect, server: S
 
 @pytest.fixture
 def agent(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    path = home / "agent"
-    process = subprocess.Popen(["ssh-agent", "-D", "-a", path], stdout=subprocess.DEVNULL)
-    while not path.exists():
-        assert process.poll() is None
-    monkeypatch.setenv("SSH_AUTH_SOCK", str(path))
-    yield path
-    process.terminate()
-    process.wait()
+    with agent_at(home / "agent") as path:
+        monkeypatch.setenv("SSH_AUTH_SOCK", str(path))
+        yield path
 
 
 def add(home: Path, key: Path) -> None:
@@ -95,3 +94,109 @@ def test_a_refused_key_is_named_with_what_the_host_takes(sshd: Sshd, home: Path)
         AuthenticationError, match=f"tried key {home}/stranger, ansible_password; it accepts only publickey"
     ):
         sshd.user_id(replace(sshd.login, key_files=(str(home / "stranger"),), password="hunter2"))
+
+
+def test_identity_agent_names_another_agent_or_none(
+    sshd: Sshd, home: Path, agent: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(home, sshd.folder / "user")
+    login = replace(sshd.login, key_files=())
+    assert sshd.user_id(login) == b"0\n"
+    for value in ("none", "$EMPTY", f"{home}/gone"):
+        with pytest.raises(AuthenticationError) as caught:
+            sshd.user_id(replace(login, common_args=f"-o IdentityAgent={value}"))
+        assert (f"ssh-agent {home}/gone: No such file" in caught.value.message) is ("gone" in value)
+        assert not sshd.openssh(f"-oIdentityAgent={value}", f"-oUserKnownHostsFile={login.known_hosts}")
+    with agent_at(home / "other") as other:
+        monkeypatch.setenv("OTHER", str(other))
+        for value in (str(other), "$OTHER", "${OTHER}"):
+            with pytest.raises(AuthenticationError, match="there was no key"):
+                sshd.user_id(replace(login, common_args=f"-o IdentityAgent={value}"))
+    monkeypatch.setenv("OTHER", str(agent))
+    monkeypatch.delenv("SSH_AUTH_SOCK")
+    for value in (str(agent), "$OTHER", "${OTHER}", "~/agent"):
+        assert sshd.user_id(replace(login, common_args=f"-o IdentityAgent={value}")) == b"0\n"
+
+
+def test_a_public_file_names_a_key_of_the_agent(sshd: Sshd, home: Path, agent: Path) -> None:
+    for name in ("a", "b", "c"):
+        sshd.keygen(home / name, "ed25519")
+        add(home, home / name)
+    add(home, sshd.folder / "user")
+    (home / "only.pub").write_text((sshd.folder / "user.pub").read_text())
+    login = replace(sshd.login, key_files=(str(home / "only.pub"),), common_args="-o IdentitiesOnly=yes")
+    assert sshd.user_id(login) == b"0\n"
+
+
+class Keyboard:
+    """Somebody who types these, one after the other; then nobody."""
+
+    def __init__(self, *typed: str) -> None:
+        self._typed = list(typed)
+        self.asked: list[Path] = []
+
+    def __call__(self, path: Path) -> str:
+        self.asked.append(path)
+        return self._typed.pop(0)
+
+
+def test_a_passphrase_is_asked_once_for_all_hosts(sshd: Sshd) -> None:
+    login = replace(sshd.login, key_files=(str(sshd.folder / "locked"),))
+    keyboard = Keyboard("wrong", "phrase")
+    passphrases = Passphrases(keyboard)
+    said: list[bytes] = []
+    threads = [
+        threading.Thread(target=lambda: said.append(sshd.user_id(login, passphrases=passphrases))) for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert said == [b"0\n"] * 4
+    assert keyboard.asked == [sshd.folder / "locked"] * 2
+    assert "phrase" not in repr(passphrases).replace("Passphrases", "")
+
+
+@pytest.mark.parametrize("typed", [("",), ("a", "b", "c")])
+def test_a_key_that_stays_locked_is_named_and_not_asked_about_again(sshd: Sshd, typed: tuple[str, ...]) -> None:
+    login = replace(sshd.login, key_files=(str(sshd.folder / "locked"),))
+    keyboard = Keyboard(*typed)
+    passphrases = Passphrases(keyboard)
+    for _ in range(2):
+        with pytest.raises(AuthenticationError, match=r"run `ssh-add .*locked` first"):
+            sshd.user_id(login, passphrases=passphrases)
+    assert len(keyboard.asked) == len(typed)
+
+
+@pytest.mark.parametrize("kind", ["ed25519", "ecdsa", "rsa"])
+def test_nobody_is_asked_about_a_key_that_the_host_does_not_take(sshd: Sshd, home: Path, kind: str) -> None:
+    sshd.keygen(home / "stranger", kind, "phrase")
+    keyboard = Keyboard()
+    login = replace(sshd.login, key_files=(str(home / "stranger"),))
+    with pytest.raises(AuthenticationError, match=r"tried key .*stranger"):
+        sshd.user_id(login, passphrases=Passphrases(keyboard))
+    (home / "stranger.pub").unlink()
+    with pytest.raises(AuthenticationError, match=r"tried key .*stranger"):
+        sshd.user_id(login, passphrases=Passphrases(keyboard))
+    # The next one is still found after it.
+    login = replace(login, key_files=(str(home / "stranger"), str(sshd.folder / "locked")))
+    assert sshd.user_id(login, passphrases=Passphrases(Keyboard("phrase"))) == b"0\n"
+
+
+@pytest.mark.parametrize(("kind", "form"), [("rsa", "PEM"), ("ecdsa", "PEM"), ("rsa", "PKCS8"), ("ed25519", "RFC4716")])
+@pytest.mark.parametrize("phrase", ["", "phrase"])
+def test_the_formats_of_keys(sshd: Sshd, home: Path, kind: str, form: str, phrase: str) -> None:
+    sshd.keygen(home / "key", kind)
+    subprocess.run(
+        ["ssh-keygen", "-q", "-p", "-P", "", "-N", phrase, "-m", form, "-f", home / "key"],
+        check=True,
+        capture_output=True,
+    )
+    authorized = sshd.folder / "authorized"
+    before = authorized.read_text()
+    authorized.write_text(before + (home / "key.pub").read_text())
+    try:
+        login = replace(sshd.login, key_files=(str(home / "key"),))
+        assert sshd.user_id(login, passphrases=Passphrases(Keyboard("phrase"))) == b"0\n"
+    finally:
+        authorized.write_text(before)

@@ -20,7 +20,7 @@ from provision.transport.protocol import Login
 from provision.transport.ssh_hostkeys import HostKeyPolicy
 
 if TYPE_CHECKING:
-    from tests.unit.ssh.conftest import Sshd
+    from tests.unit.ssh.openssh import Sshd
 
 
 def test_an_unknown_host_key_is_asked_about_and_kept(login: Login, tmp_path: Path) -> None:
@@ -34,6 +34,23 @@ def test_an_unknown_host_key_is_asked_about_and_kept(login: Login, tmp_path: Pat
 @pytest.mark.parametrize("kind", ["ed25519", "ecdsa", "rsa"])
 def test_the_host_shows_the_key_that_is_known(sshd: Sshd, kind: str) -> None:
     assert sshd.user_id(replace(sshd.login, known_hosts=str(sshd.known(kind)))) == b"0\n"
+
+
+def test_the_cheapest_of_the_safe_algorithms_is_agreed_upon(sshd: Sshd, more_sshd: Callable[..., Sshd]) -> None:
+    old = more_sshd("old", Ciphers="aes256-ctr,aes128-ctr", MACs="hmac-sha1,hmac-sha2-512,hmac-sha2-256")
+    for server, cipher, mac in (
+        (sshd, "aes128-gcm@openssh.com", None),
+        (old, "aes128-ctr", "hmac-sha2-256"),
+    ):
+        connection = ssh.connect(server.login, host_keys=HostKeyPolicy())
+        transport = connection._transport
+        assert transport.local_cipher == cipher
+        assert mac is None or transport.local_mac == mac
+        connection.close()
+    broken = more_sshd("broken", Ciphers="aes128-cbc,3des-cbc", MACs="hmac-sha1")
+    assert not broken.openssh(f"-i{broken.folder}/user", f"-oUserKnownHostsFile={broken.known('ed25519')}")
+    with pytest.raises(Unreachable, match="it shares no algorithm with this client"):
+        broken.user_id(broken.login)
 
 
 def test_what_openssh_knows_we_know_and_the_other_way_round(sshd: Sshd, home: Path) -> None:

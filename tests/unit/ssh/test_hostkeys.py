@@ -169,7 +169,7 @@ def test_a_revoked_key_is_refused_and_an_authority_is_no_key(known: KnownHosts, 
     write(known, entry("@cert-authority *", key.algorithm, key.blob))
     assert not known.verify(key)
     assert known.algorithms("web1") == []
-    with pytest.raises(HostKeyError, match=r"is unknown.*cert-authority is not used: .*known_hosts:1"):
+    with pytest.raises(HostKeyError, match=r"is unknown.*no certificate of the @cert-authority in .*known_hosts:1"):
         HostKeyPolicy().check(key, known)
 
 

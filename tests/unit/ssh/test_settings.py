@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import getpass
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -20,6 +18,12 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / ".ssh").mkdir()
     return tmp_path
+
+
+@pytest.fixture
+def no_ssh(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without OpenSSH's client."""
+    monkeypatch.setenv("PATH", str(home))
 
 
 def config(home: Path, text: str) -> None:
@@ -71,6 +75,14 @@ def test_common_args(args: str) -> None:
     assert (settings.port, settings.user, settings.strict) == (2222, "bob", "no")
     assert settings.known_hosts.files == (Path("/k"),)
     assert settings.key_files == (Path("/key"),)
+
+
+@pytest.mark.parametrize(
+    ("args", "wanted"),
+    [("", False), ("-tt", True), ("-p 22 -t", True), ("-o RequestTTY=force", True), ("-o RequestTTY=no -tt", False)],
+)
+def test_a_terminal_for_a_sudo_that_wants_one(args: str, wanted: bool) -> None:
+    assert resolve(Login("web", "web", common_args=args)).request_tty is wanted
 
 
 def test_inventory_variables_win_over_common_args_and_both_over_ssh_config(home: Path) -> None:
@@ -152,7 +164,7 @@ def test_an_identity_file_does_not_look_up_our_own_name(home: Path, monkeypatch:
     assert resolve(Login("web", "web")).key_files == (home / ".ssh" / "key",)
 
 
-def test_a_broken_ssh_config_is_named(home: Path) -> None:
+def test_a_broken_ssh_config_is_named(home: Path, no_ssh: None) -> None:
     config(home, "nonsense\n")
     with pytest.raises(ConfigError, match=r"~/.ssh/config cannot be read: Unparsable line nonsense"):
         resolve(Login("web", "web"))
@@ -162,17 +174,3 @@ def test_passwords_are_not_shown() -> None:
     settings = resolve(Login("web", "web", password="hunter2", become_password="hunter3"))
     assert (settings.password, settings.become_password) == ("hunter2", "hunter3")
     assert "hunter" not in repr(settings)
-
-
-def test_match_exec_finds_invoke_where_paramiko_was_loaded_without(home: Path) -> None:
-    """A start loads paramiko with a stand-in for invoke, which runs the command of ``Match exec``."""
-    config(home, 'Match exec "test %h = web"\n User yes\nMatch exec false\n Port 1\n')
-    code = (
-        "from provision.transport.lean import without_invoke\n"
-        "from provision.transport.protocol import Login\n"
-        "with without_invoke():\n    from provision.transport.ssh_settings import resolve\n"
-        "import sys\nloaded = 'invoke' in sys.modules\n"
-        "settings = resolve(Login('web', 'web'))\nprint(loaded, settings.user, settings.port)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "False yes 22\n"

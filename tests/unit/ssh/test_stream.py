@@ -17,7 +17,8 @@ from provision.transport import ssh
 from provision.transport.ssh_hostkeys import HostKeyPolicy
 
 if TYPE_CHECKING:
-    from tests.unit.ssh.conftest import Connect, Server, Sshd
+    from tests.unit.ssh.conftest import Connect, Server
+    from tests.unit.ssh.openssh import Sshd
 
 
 def test_a_root_process_reads_writes_and_ends(server: Server, connect: Connect) -> None:

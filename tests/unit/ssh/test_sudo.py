@@ -43,6 +43,9 @@ def test_a_sudo_password_of_two_lines_would_be_a_command(connect: Connect) -> No
     [
         ("deploy is not in the sudoers file.", "does not let deploy become root", "usermod -aG sudo deploy"),
         ("Sorry, user deploy is not allowed to execute '/bin/sh' as root.", "does not let deploy", "usermod"),
+        ("sudo-rs: interactive authentication is required", "asks deploy for a password", "--ask-become-pass"),
+        ("sudo: Authentication failed, try again.", "refuses the password of deploy", "typed at -K"),
+        ("sudo-rs: I'm sorry deploy. I'm afraid I can't do that", "does not let deploy", "usermod"),
         ("sudo: sorry, you must have a tty to run sudo", "wants a terminal", "!requiretty"),
         ("sudo: Account expired or PAM config lacks an account section", "sudo failed", "sudo -n true"),
         ("sh: 1: sudo: not found", "sudo is not installed", "ansible_user: root"),

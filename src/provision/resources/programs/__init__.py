@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from importlib import resources
+from functools import cache
+from pathlib import Path
 
 from provision.shell import Sh, lines, sh
 
 
+@cache
 def source(name: str) -> bytes:
-    """The text of one program, as it travels in a step's files."""
-    return (resources.files(__package__) / name).read_bytes()
+    """The text of one program, as it travels in a step's files; each host of a run asks for it anew."""
+    return Path(__file__).with_name(name).read_bytes()
 
 
 def program(*names: str, **variables: str | int | Iterable[str]) -> Sh:

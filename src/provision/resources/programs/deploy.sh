@@ -8,7 +8,7 @@
 #
 # Left of the bar a failure or a signal undoes everything. If this shell itself is killed, the link still names a slot
 # that serves, and the next run goes on from what it finds. Appended to state.sh, slots.sh, write.sh, restart.sh,
-# balancer.sh, explain.sh and finish.sh.
+# balancer.sh, hardening.sh, explain.sh and finish.sh.
 
 # MODE is deploy, retry (also what was rolled back) or migrate (and start nothing).
 
@@ -113,13 +113,15 @@ clear_slot() {
 	stop_slot "$slot"
 }
 
-# No network, and state and writable paths that are gone afterwards; all else as the app will have it.
+# No network, nothing of the host to write to, and state and writable paths that are gone afterwards; all else as the
+# app will have it.
 preflight_unit() { # SLOT
 	printf '%s\n' '[Service]' Type=oneshot PrivateNetwork=yes "TemporaryFileSystem=/var/lib/app-$NAME:mode=0777" \
 		"Environment=STATE_DIRECTORY=/var/lib/app-$NAME" "TimeoutStartSec=$(setting start_timeout)" \
 		"StandardOutput=truncate:$trials/preflight.log" StandardError=inherit \
 		"ExecStart=$build/.venv/bin/python $trials/preflight.py $(setting entrypoint)"
-	process_lines "$1" | sed "/^StateDirectory/d; s|^BindPaths=$state_folder/writable/|BindPaths=$home/preflight/writable/|"
+	process_lines "$1" | sed "/^StateDirectory/d; /^ReadWritePaths/d
+		s|^BindPaths=$state_folder/writable/|BindPaths=$home/preflight/writable/|"
 }
 
 preflight() {
@@ -131,7 +133,9 @@ preflight() {
 	status=$(systemctl show -P ExecMainStatus "$unit")
 	systemctl reset-failed "$unit" 2>/dev/null || :
 	[ ! -s "$trials/preflight.log" ] || tail -n 30 "$trials/preflight.log"
-	[ "$status" != 90 ] || stop_here "$(setting entrypoint) cannot be started; nothing was changed"
+	[ "$status" = 90 ] || return 0
+	cause_by_hardening "$unit" "$(tail -n 30 "$trials/preflight.log")" || :
+	stop_here "$(setting entrypoint) cannot be started; nothing was changed"
 }
 
 migrate() {

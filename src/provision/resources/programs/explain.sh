@@ -1,5 +1,5 @@
 # Says in one block why a deployment failed: what systemd knows, the last lines of the log, who holds the port, and the
-# usual causes by name. Appended to slots.sh.
+# usual causes by name. Appended to slots.sh and hardening.sh.
 
 # The unit's log since this program began, less the requests of the gate. It ends with the last complaint: after that
 # comes the next attempt, which has not failed yet.
@@ -17,7 +17,7 @@ explain() { # UNIT PORT
 	holders=
 	[ -z "$2" ] || holders=$("$build/.venv/bin/python" -I -S "$FILES/holders.py" "$2" 2>/dev/null | grep -v "app-$NAME@" || :)
 	if [ -n "$holders" ]; then say "port $2 is held by $holders"; fi
-	cause_by_systemd "$1" || cause_by_log "$1" "$log"
+	cause_by_systemd "$1" || cause_by_hardening "$1" "$log" || cause_by_log "$1" "$log"
 }
 
 describe() { # UNIT
@@ -65,6 +65,10 @@ cause_by_log() { # UNIT LOG
 	*'Connection refused'* | *'Connect call failed'* | *'could not translate host name'* | *'Name or service not known'*)
 		say "cause: something the app needs (its database?) did not answer; start it, or see app_env"
 		;;
+	*'Operation not permitted'*)
+		say "cause: a system call that the unit's hardening forbids, or that is for root alone; docs/how-to/hardening.md says how"
+		say "to find out which, then see app_system_calls and app_capabilities"
+		;;
 	*'Permission denied'*) say "cause: the app has no right to a file; it runs as user app-$NAME" ;;
 	*'Application startup failed'*) say "cause: the app's own startup failed; its exception is above" ;;
 	*) still_starting "$1" ;;
@@ -76,6 +80,12 @@ still_starting() { # UNIT
 	[ "$(systemctl show -P ActiveState "$1")" = active ] || return 0
 	said=$(journalctl -q -o cat --since "@$began" -u "$1")
 	case $said in
+	# What a worker dies of by itself stands above.
+	*'Traceback (most recent'*) ;;
+	*'Child process ['*'] died'*'Child process ['*'] died'*)
+		say "cause: a worker takes more than 5 s to begin on this host, and uvicorn ends one that has not answered by then;"
+		say "set app_workers: 1, or app_run_command: uvicorn MODULE:APP --timeout-worker-healthcheck 60"
+		;;
 	*'Application startup complete'*) ;;
 	*'Started parent process'* | *'Started server process'*)
 		say "cause: its startup was not over after app_start_timeout ($(setting start_timeout) s); raise it if it takes longer"

@@ -70,7 +70,7 @@ prune() {
 		for folder in "$home"/deployments/*; do
 			[ ! -e "$folder/deployed" ] || say "${folder##*/}"
 		done | sort -n | tail -n "$(setting keep)"
-		cat "$home"/slots/*/* 2>/dev/null
+		cat "$home/slots/blue/blue" "$home/slots/green/green" 2>/dev/null || :
 		value "$record/meta" previous
 	) | sort -u)
 	for folder in "$home"/deployments/*; do

@@ -9,10 +9,12 @@ setting() { # KEY
 	value "$INPUT/meta" "$1"
 }
 
+# On the disk before it has its name: a power cut must not leave an empty file.
 put() { # PATH MODE OWNER, content on stdin
 	(umask 077 && cat >"$1.new")
 	chown "$3" "$1.new"
 	chmod "$2" "$1.new"
+	sync -- "$1.new"
 	mv -T -- "$1.new" "$1"
 }
 

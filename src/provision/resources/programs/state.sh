@@ -44,7 +44,9 @@ other_slot() { # SLOT
 
 # The record of the deployment that is in a slot; a path that does not exist for an empty slot.
 record_of() { # SLOT
-	echo "$home/deployments/$(cat "$home/slots/$1/$1" 2>/dev/null || echo none)"
+	deployment=none
+	[ ! -e "$home/slots/$1/$1" ] || read -r deployment <"$home/slots/$1/$1" || :
+	echo "$home/deployments/$deployment"
 }
 
 value() { # FILE KEY
@@ -53,14 +55,19 @@ value() { # FILE KEY
 
 # Are the files of a slot those its deployment wrote?
 intact() { # SLOT
-	sha256sum --status --strict -c "$(record_of "$1")/manifest" 2>/dev/null
+	sha256sum --status --strict -c "$(record_of "$1")/manifest" 2>/dev/null || return 1
+	[ ! -e "$(record_of "$1")/static" ] || [ -e "$home/slots/$1/static" ]
 }
 
 # The units of a slot's further processes: those that are given its environment. Their names alone would not tell, since
 # NAME-PROCESS may be another app.
 process_units() { # SLOT
-	grep -lxF "EnvironmentFile=$settings/$1.env" "$units/app-$NAME-"*"@$1.service" 2>/dev/null |
-		sed "s|.*/||; /^app-$NAME-migrate@/d" || :
+	for unit_file in "$units/app-$NAME-"*"@$1.service"; do
+		[ "${unit_file##*/}" != "app-$NAME-migrate@$1.service" ] || continue
+		# Where there is none, the pattern stands for itself, and a process for it would cost more than this look.
+		[ -e "$unit_file" ] || continue
+		if grep -qsxF "EnvironmentFile=$settings/$1.env" "$unit_file"; then echo "${unit_file##*/}"; fi
+	done
 }
 
 # All that starts at boot.
@@ -78,8 +85,16 @@ enabled() {
 	done
 }
 
+# Where active_units is set, systemd has been asked once for all; see observe.sh.
 active_unit() { # UNIT
-	systemctl --quiet is-active "$1" 2>/dev/null
+	if [ -z "${active_units+known}" ]; then
+		systemctl --quiet is-active "$1" 2>/dev/null
+		return
+	fi
+	case " $active_units " in
+	*" $1 "*) ;;
+	*) return 1 ;;
+	esac
 }
 
 running() { # SLOT

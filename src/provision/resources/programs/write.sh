@@ -1,7 +1,8 @@
 # Writes the files of one slot and the record of its deployment. Appended to state.sh and slots.sh. Every file is
 # complete before it gets its name, and no file of the active slot is ever written.
 # From the caller: INPUT, a deployment as files. Always there: meta, unit, env. Where the app has such: migrate_unit and
-# migrate; writable, lines "d PATH" and "f PATH"; files, lines "NUMBER PATH", with file-NUMBER; process-NAME, a unit.
+# migrate; writable, lines "d PATH" and "f PATH"; files, lines "NUMBER PATH", with file-NUMBER; process-NAME, a unit;
+# static, lines "PREFIX FOLDER".
 
 # Conditions keep a unit from being started that has neither the link nor a trial; enabling it is harmless.
 write_slot() { # SLOT
@@ -17,6 +18,7 @@ write_slot() { # SLOT
 	fi
 	write_processes "$1"
 	write_files "$1"
+	write_static "$1"
 	copy_shipped "$state_folder/writable"
 	preflight_unit "$1" | put "/run/systemd/system/app-$NAME-preflight.service" 0644 root:root
 	systemctl daemon-reload
@@ -49,6 +51,18 @@ write_files() { # SLOT
 		mkdir -p "$(dirname "$settings/$1.files/$path")"
 		put "$settings/$1.files/$path" 0640 "root:app-$NAME" <"$INPUT/file-$number"
 	done <"$INPUT/files"
+}
+
+# What Caddy serves itself: links into the build, laid out as URLs are. Caddy finds them through the slot that the link
+# names, so that they are switched with it.
+write_static() { # SLOT
+	rm -rf -- "$home/slots/$1/static"
+	[ -e "$INPUT/static" ] || return 0
+	while read -r prefix folder; do
+		link=$home/slots/$1/static${prefix%/}
+		mkdir -p "$(dirname "$link")"
+		ln -s "$build/app/$folder" "$link"
+	done <"$INPUT/static"
 }
 
 # What the source has where the app writes becomes its data, once. As the app's user: root would follow a link that the
@@ -100,7 +114,7 @@ write_record() { # SLOT, sets number and record
 	chmod 0700 "$home/deployments"
 	rm -rf -- "$home/deployments/.new"
 	mkdir -m 0700 "$home/deployments/.new"
-	for file in unit env migrate_unit migrate writable files; do
+	for file in unit env migrate_unit migrate writable files static; do
 		[ ! -e "$INPUT/$file" ] || cp -- "$INPUT/$file" "$home/deployments/.new/$file"
 	done
 	for file in "$INPUT"/file-* "$INPUT"/process-*; do
@@ -111,6 +125,8 @@ write_record() { # SLOT, sets number and record
 		printf '%s\n' "slot=$1" "previous=$PREVIOUS" "when=$(date -u +%Y-%m-%dT%H:%M:%SZ)"
 	} >"$home/deployments/.new/meta"
 	slot_files "$1" | while read -r file; do sha256sum "$file"; done >"$home/deployments/.new/manifest"
+	# Before it has its name: after a power cut its files might be there, and empty.
+	sync -f "$home/deployments/.new"
 	mv -T -- "$home/deployments/.new" "$record"
 	say "$number" | put "$home/slots/$1/$1" 0644 root:root
 	sync -f "$record"
