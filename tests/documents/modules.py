@@ -16,7 +16,7 @@ from provision.schema import Option, fields_of
 
 OWN = (
     *("systemd_unit", "uv", "uv_python", "release", "build", "deployment", "removal"),
-    *("site", "site_options", "certificate", "firewall", "sshd"),
+    *("site", "site_options", "caddy_account", "certificate", "firewall", "sshd"),
 )
 """The modules that Ansible has not, in the order in which a reader meets them."""
 

@@ -79,6 +79,13 @@ class Authority:
         path.write_text(self.issuer)
         return path
 
+    def accounts(self) -> int:
+        """How many it has registered since it was started last."""
+        told = self._lab.run(
+            self.host, "journalctl -u pebble -o cat _SYSTEMD_INVOCATION_ID=$(systemctl show -P InvocationID pebble)"
+        )
+        return told.stdout.count(" accounts in memory")
+
     def _issuer(self) -> str:
         said = self._lab.run(self.host, "curl -sk https://127.0.0.1:15000/roots/0").stdout
         return said if "BEGIN CERTIFICATE" in said else ""

@@ -68,6 +68,7 @@ OF_THE_APP: Sequence[tuple[str, Mapping[str, Any]]] = (
     ("release", {"name": "notes", "src": "app"}),
     ("removal", {"name": "notes", "purge": True}),
     ("uv_python", {"uv": "/opt/uv", "version": "3.12", "path": "/opt/pythons", "downloads_url": "https://x.example/"}),
+    ("caddy_account", {"name": ["a.example.com"], "email": "a@example.com", "acme_ca": "https://ca.example/dir"}),
     ("certificate", {"name": ["a.example.com"]}),
     ("site", {"name": ["a.example.com"], "email": "a@example.com", "health_path": "/x", "upstreams": ["10.0.0.5"]}),
     ("site", {"name": ["a.example.com"], "tls": "off", "trusted_proxies": ["10.0.0.0/8"], "app_port": 8000}),

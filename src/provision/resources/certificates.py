@@ -12,7 +12,12 @@ from provision.shell import Sh, lines, sh
 WAITED = "/var/lib/provision/certificates"
 """An empty file for each name that a run has waited for."""
 
-STORAGE = "/var/lib/caddy/.local/share/caddy/certificates"
+_DATA = "/var/lib/caddy/.local/share/caddy"
+
+ACCOUNTS = f"{_DATA}/acme"
+"""Caddy keeps an account there as AUTHORITY/users/EMAIL/USER.json and .key."""
+
+STORAGE = f"{_DATA}/certificates"
 """Caddy keeps a certificate there as AUTHORITY/NAME/NAME.crt, with ``wildcard_`` for ``*``; its own is ``local``."""
 
 _FIND = Sh("""\
@@ -80,10 +85,15 @@ _OF_OWN_KIND = re.compile(r"[^.]+|([0-9]+\.){3}[0-9]+|(.+\.)?(localhost|local|in
 
 
 RENEW = (
-    f"`rm -r {STORAGE}/local {STORAGE.removesuffix('certificates')}pki/authorities/local/intermediate.*` and "
+    f"`rm -r {STORAGE}/local {_DATA}/pki/authorities/local/intermediate.*` and "
     "`systemctl restart caddy` there make it sign others"
 )
 """Caddy's authority keeps its root, which clients may trust."""
+
+_REGISTER = (
+    "the key of Caddy's account is not the one that is registered: after "
+    f"`rm -r {ACCOUNTS}` there run this again, then `systemctl restart caddy`"
+)
 
 
 def certifiable(name: str) -> bool:
@@ -171,4 +181,6 @@ def _plain(name: str, error: str) -> str:
     """An error of Caddy without the name at each of its layers, and without the URLs of an order."""
     error = re.sub(r"\((?:order|ca)=[^)]*\)", "", error.replace(f"[{name}] ", ""))
     error = re.sub(r"\s+", " ", error).strip()
+    if "JWS verification error" in error:
+        return f"{error} ({_REGISTER})"
     return error if len(error) <= 300 else error[:299] + "…"

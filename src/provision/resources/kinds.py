@@ -38,6 +38,7 @@ KINDS = Kinds(
         "authorized_key": "authorized_key.AuthorizedKey",
         "blockinfile": "blockinfile.BlockInFile",
         "build": "build.Build",
+        "caddy_account": "caddy_account.CaddyAccount",
         "certificate": "certificate.Certificate",
         "command": "command.Command",
         "copy": "copy.Copy",
