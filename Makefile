@@ -13,6 +13,8 @@ TEST_PACKAGES := $(LAB_PACKAGES) openssh-server shellcheck dash bash git procps 
 VM_PACKAGES := $(LAB_PACKAGES) qemu-system-x86 qemu-utils e2fsprogs git
 # What `make test-vm` runs; a file of tests/vm for less.
 VM_TESTS ?= tests/vm
+# The Debian of its VM: bookworm or trixie.
+VM_DISTRO ?= bookworm
 # What `make test-vagrant` goes through.
 VAGRANT_TESTS ?= vagrantfile lab
 VAGRANT_PACKAGES := vagrant vagrant-libvirt libvirt-daemon-system libvirt-daemon-driver-qemu libvirt-clients \
@@ -54,7 +56,7 @@ test: .venv/ready .venv/test-packages ## All tests, those on real hosts too
 	$(BIN)/pytest -n 3 --dist loadfile
 
 test-vm: .venv/ready .venv/vm-packages ## What only VMs show: reboots, pulled plugs, limits, clocks; takes long
-	$(BIN)/pytest -p no:xdist --durations=0 --durations-min=1 $(VM_TESTS)
+	PROVISION_VM_DISTRO=$(VM_DISTRO) $(BIN)/pytest -p no:xdist --durations=0 --durations-min=1 $(VM_TESTS)
 
 test-vagrant: .venv/ready .venv/vagrant-packages ## The Vagrantfile, its inventory and labs of Vagrant's VMs, emulated; takes minutes
 	tests/vagrant/run.sh $(VAGRANT_TESTS)

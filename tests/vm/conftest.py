@@ -20,6 +20,9 @@ from provision.lab.provider import Image
 KEPT = os.environ.get("PROVISION_VM_LAB", "")
 """The name of a lab that is neither removed after the session nor before it, so that the next one begins in seconds."""
 
+IMAGE = Image(os.environ.get("PROVISION_VM_DISTRO", Image.distro))
+"""What the VM begins as."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
@@ -46,8 +49,10 @@ def deployed(vm_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Machine:
     folder = tmp_path_factory.mktemp("vm")
     if not vm_lab.hosts:
         # Beside the labs where it has to outlive this session: VMs go on needing it.
-        vm_lab.add(layers=[prepared_disk(base_folder(os.environ) / "layers" / KEPT if KEPT else folder)])
+        kept = base_folder(os.environ) / "layers" / KEPT
+        vm_lab.add(IMAGE, layers=[prepared_disk(kept if KEPT else folder)])
     (host,) = vm_lab.hosts
+    assert host.image == IMAGE, f"the lab {KEPT} has a VM of {host.image}"
     machine = Machine(vm_lab, host, folder)
     if "deployed" in vm_lab.snapshots(host):
         vm_lab.restore(host, "deployed")
@@ -64,7 +69,7 @@ def prepared_disk(folder: Path) -> Path:
         lab = Lab(name, base_folder(os.environ))
         lab.down()
         try:
-            host = lab.add(layers=[ensure_disk(base_folder(os.environ), Image()) / "root"])
+            host = lab.add(IMAGE, layers=[ensure_disk(base_folder(os.environ), IMAGE) / "root"])
             releases = Releases(folder / "prepared", **SLOW)
             for changes in (True, False):
                 result = provision("up", releases.inventory(host, OLD[-1]))
