@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from provision.errors import ConfigError, ProvisionError
+from provision.lab.clock import set_clock
 from provision.lab.files import replace_file
 from provision.lab.inventory import write_inventory
 from provision.lab.nspawn import Nspawn
@@ -169,7 +170,11 @@ class Lab:
                     hint=f"there are: {', '.join(there) or f'none; provision lab snapshot --name {self.name}'}",
                 )
             self._provider.restore(host, name)
-        self.wait(host)
+        if self._provider.keeps_memory:
+            # By a login, so it answers, and its boot is long over: to wait as well would be another login.
+            set_clock(host)
+        else:
+            self.wait(host)
 
     def snapshots(self, host: Host) -> list[str]:
         """The names of the snapshots of ``host``, in the order of their making."""

@@ -38,6 +38,7 @@ class Nspawn:
     """The containers of the lab ``name`` below the folder ``base``; see :class:`provision.lab.provider.Provider`."""
 
     boot_timeout = 60.0
+    keeps_memory = False
 
     def __init__(self, base: Path, name: str) -> None:
         self._records = Records(base, name)

@@ -66,6 +66,11 @@ class Provider(Protocol):
         """Seconds within which a host answers, on a busy machine."""
         ...
 
+    @property
+    def keeps_memory(self) -> bool:
+        """Whether a restored host goes on where the snapshot was made, by the clock of then, and does not boot."""
+        ...
+
     def require(self) -> None:
         """Raise ProvisionError naming what this machine lacks, with the command that installs it."""
         ...

@@ -16,7 +16,6 @@ from pathlib import Path
 from provision.errors import ProvisionError
 from provision.lab import cgroup, processes
 from provision.lab.acceleration import acceleration
-from provision.lab.clock import set_clock
 from provision.lab.commands import require_root, require_tools, run
 from provision.lab.disk import disk_folder, ensure_disk
 from provision.lab.monitor import SOCKET, Monitor
@@ -53,6 +52,7 @@ class Qemu:
     """The VMs of the lab ``name`` below the folder ``base``; see :class:`provision.lab.provider.Provider`."""
 
     boot_timeout = 300.0
+    keeps_memory = True
 
     def __init__(self, base: Path, name: str) -> None:
         self._records = Records(base, name)
@@ -119,10 +119,9 @@ class Qemu:
             raise ProvisionError(f"{host.name}: no snapshot {name!r}: {said.strip()}")
 
     def restore(self, host: Host, name: str) -> None:
-        """Go on where the snapshot was made, in the middle of whatever the VM did, with the time of today."""
+        """Go on where the snapshot was made, in the middle of whatever the VM did."""
         self._end(host.name)
         self._boot(host, "-loadvm", name)
-        set_clock(host)
 
     def snapshots(self, host: Host) -> list[str]:
         """The names of the snapshots, in the order of their making."""

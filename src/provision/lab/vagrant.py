@@ -17,7 +17,6 @@ from typing import Any
 
 from provision.errors import ProvisionError
 from provision.inventory.vagrant import parse
-from provision.lab.clock import set_clock
 from provision.lab.commands import run
 from provision.lab.files import replace_file
 from provision.lab.libvirt import remove_domain, remove_network
@@ -35,6 +34,7 @@ class Vagrant:
     """The machines of the lab ``name`` below the folder ``base``; see :class:`provision.lab.provider.Provider`."""
 
     boot_timeout = 300.0
+    keeps_memory = True
 
     def __init__(self, base: Path, name: str) -> None:
         self._records = Records(base, name)
@@ -99,9 +99,8 @@ class Vagrant:
         self._change("snapshot", "save", "--force", host.name, name)
 
     def restore(self, host: Host, name: str) -> None:
-        """Go on where the snapshot was made, with the time of today."""
+        """Go on where the snapshot was made."""
         self._change("snapshot", "restore", "--no-provision", host.name, name)
-        set_clock(host)
 
     def snapshots(self, host: Host) -> list[str]:
         """The names of the snapshots, in Vagrant's order."""
