@@ -17,6 +17,8 @@ VM_TESTS ?= tests/vm
 VM_DISTRO ?= bookworm
 # What `make test-vagrant` goes through.
 VAGRANT_TESTS ?= vagrantfile lab
+# The Debian of its VMs: bookworm or trixie.
+VAGRANT_DISTRO ?= bookworm
 VAGRANT_PACKAGES := vagrant vagrant-libvirt libvirt-daemon-system libvirt-daemon-driver-qemu libvirt-clients \
 	qemu-system-x86 qemu-utils dnsmasq-base mmdebstrap e2fsprogs iptables curl procps
 
@@ -59,7 +61,7 @@ test-vm: .venv/ready .venv/vm-packages ## What only VMs show: reboots, pulled pl
 	PROVISION_VM_DISTRO=$(VM_DISTRO) $(BIN)/pytest -p no:xdist --durations=0 --durations-min=1 $(VM_TESTS)
 
 test-vagrant: .venv/ready .venv/vagrant-packages ## The Vagrantfile, its inventory and labs of Vagrant's VMs, emulated; takes minutes
-	tests/vagrant/run.sh $(VAGRANT_TESTS)
+	VAGRANT_DISTRO=$(VAGRANT_DISTRO) tests/vagrant/run.sh $(VAGRANT_TESTS)
 
 test-cuts: .venv/ready .venv/lab-packages ## Cut runs at every step and in the switch; takes long; writes docs/cuts.md
 	$(BIN)/python -m tests.cuts

@@ -1,14 +1,15 @@
 #!/bin/sh
-# Builds a box for Vagrant's libvirt provider without downloading one: Debian 12 from the mirrors this machine uses,
+# Builds a box for Vagrant's libvirt provider without downloading one: Debian from the mirrors this machine uses,
 # with Vagrant's login. The image has no boot loader: libvirt starts the kernel that lies beside the box.
 #
-#     tests/vagrant/box.sh NAME FOLDER
+#     tests/vagrant/box.sh NAME FOLDER [DISTRO]
 #
-# adds the box NAME to Vagrant and leaves FOLDER/vmlinuz and FOLDER/initrd.img. It needs root, the packages mmdebstrap,
-# qemu-utils and vagrant, and 2 GB in FOLDER, which qemu's user must be able to read.
+# adds the box NAME to Vagrant and leaves FOLDER/vmlinuz and FOLDER/initrd.img. DISTRO is bookworm, the default, or
+# trixie. It needs root, the packages mmdebstrap, qemu-utils and vagrant, and 2 GB in FOLDER, which qemu's user must be
+# able to read.
 set -eu
-[ $# = 2 ] || { echo "usage: $0 NAME FOLDER" >&2; exit 2; }
-name=$1 folder=$2
+{ [ $# -ge 2 ] && [ $# -le 3 ]; } || { echo "usage: $0 NAME FOLDER [DISTRO]" >&2; exit 2; }
+name=$1 folder=$2 distro=${3:-bookworm}
 
 packages=systemd,systemd-sysv,dbus,openssh-server,sudo,iproute2,ca-certificates,procps
 packages=$packages,linux-image-cloud-amd64,udev,kmod
@@ -22,12 +23,12 @@ root=$work/root
 
 # The mirrors and the settings about proxies and clocks are this machine's own, as its resolver and authorities below.
 # shellcheck disable=SC2016 # they are variables of apt
-mirrors=$(apt-get indextargets --format '$(SITE) $(LABEL)' 'Created-By: Packages' | sort -u | awk '
-	$2 == "Debian" { print "deb " $1 " bookworm main\ndeb " $1 " bookworm-updates main" }
-	$2 == "Debian-Security" { print "deb " $1 " bookworm-security main" }')
+mirrors=$(apt-get indextargets --format '$(SITE) $(LABEL)' 'Created-By: Packages' | sort -u | awk -v "of=$distro" '
+	$2 == "Debian" { print "deb " $1 " " of " main\ndeb " $1 " " of "-updates main" }
+	$2 == "Debian-Security" { print "deb " $1 " " of "-security main" }')
 apt-config dump | grep -E '^Acquire::(https?::|Check-)' >"$work/apt.conf" || : # none is fine
 mmdebstrap --quiet --variant=minbase --format=directory --include="$packages" --aptopt="$work/apt.conf" \
-	bookworm "$root" ${mirrors:+"$mirrors"}
+	"$distro" "$root" ${mirrors:+"$mirrors"}
 
 chroot "$root" useradd --create-home --shell /bin/bash vagrant
 install -d -m 0700 "$root/home/vagrant/.ssh"

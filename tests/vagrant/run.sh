@@ -19,6 +19,7 @@ export PROVISION_LIBVIRT_KERNEL=$work/box/vmlinuz PROVISION_LIBVIRT_INITRD=$work
 export PROVISION_LIBVIRT_CMD_LINE='root=/dev/vda rw console=ttyS0'
 export PROVISION_LAB_DIR=$work/lab
 lab=vagrantlab
+distro=${VAGRANT_DISTRO:-bookworm}
 
 exec 9>/run/provision-vagrant.lock
 flock --nonblock 9 || { echo 'Another test-vagrant is running.' >&2; exit 1; }
@@ -145,7 +146,7 @@ lab_inventory=$work/inventories/lab.yml
 lab_up() {
 	mkdir -p "$work/inventories/roles/note/tasks"
 	echo '[{name: A note, copy: {content: noted, dest: /etc/note}}]' >"$work/inventories/roles/note/tasks/main.yml"
-	provision lab up --provider vagrant --name $lab --inventory "$lab_inventory" --var 'roles=[note]'
+	provision lab up --provider vagrant --distro "$distro" --name $lab --inventory "$lab_inventory" --var 'roles=[note]'
 }
 
 lab_converges() {
@@ -159,6 +160,7 @@ lab_restores() {
 	provision lab ssh ${lab}1 -- sudo rm /etc/note
 	provision lab restore --name $lab
 	provision lab ssh ${lab}1 -- cat /etc/note
+	provision lab ssh ${lab}1 -- "grep VERSION_CODENAME=$distro /etc/os-release"
 }
 
 # Its Vagrant goes on: it makes a second machine for nobody.
@@ -194,7 +196,7 @@ traces() {
 }
 
 [ $# -gt 0 ] || set -- vagrantfile lab
-timed 'tests/vagrant/box.sh' quiet tests/vagrant/box.sh $name $work/box
+timed "tests/vagrant/box.sh, $distro" quiet tests/vagrant/box.sh $name $work/box "$distro"
 quiet virsh pool-create-as $name dir --target $work/pool
 for part; do
 	case $part in
