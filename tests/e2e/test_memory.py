@@ -17,6 +17,15 @@ async def lifespan(app):
     yield
 app = FastAPI(title="mirror", lifespan=lifespan)"""
 
+END = '''
+@app.get("/end")
+def end() -> None:
+    """The worker is gone, as after a fault in native code, or with too little memory."""
+    os.kill(os.getpid(), 9)
+
+
+class Words'''
+
 
 @pytest.fixture(scope="module")
 def placed(place: Place) -> Placed:
@@ -71,6 +80,27 @@ def test_sizes_stay_until_they_are_asked_for(mirror: Placed) -> None:
     assert "--workers" not in mirror.view.file(f"/etc/systemd/system/{mirror.slot}").content_string
     again = mirror.up()
     assert (again.settled, again.notices) == ((0, 1), [])
+
+
+def test_a_request_that_ends_its_worker_ends_no_other(mirror: Placed) -> None:
+    """Caddy by itself would send a GET to one worker after the other, for ten seconds."""
+    mirror.edit("main.py", "\nclass Words", END)
+    mirror.settle()
+
+    def workers() -> set[str]:
+        return set(mirror.view.check_output(f"pgrep -P {main} -f spawn_main").split())
+
+    main = mirror.show(mirror.slot, "MainPID")
+    before = workers()
+
+    assert mirror.say("/end", "--write-out", "%{http_code}").endswith("503")
+
+    wait_for("another in its place", lambda: before - workers() and len(workers()) == len(before))
+    assert len(before) == 2
+    assert len(before & workers()) == 1
+    assert mirror.show(mirror.slot, "MainPID") == main
+    mirror.edit("main.py", END, "\nclass Words")
+    mirror.settle()
 
 
 def test_where_two_copies_do_not_fit_requests_wait_for_the_new_one(mirror: Placed) -> None:
