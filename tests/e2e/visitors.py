@@ -19,6 +19,15 @@ LIMIT = 60_000
 """Requests, after which all visitors go home."""
 
 
+def refused_by_a_reload(error: Exception) -> bool:
+    """Is this what Caddy 2.6 says to a client that comes between its first connection and its first certificate?
+
+    It listens by a new configuration before it has read the certificates: 4 handshakes in 210 reloads at 15 % of a
+    processor, none at a whole one, and none of 2.11.7 in 150 at 15 %. docs/concepts.md says so.
+    """
+    return isinstance(error, ssl.SSLError) and error.reason == "TLSV1_ALERT_INTERNAL_ERROR"
+
+
 class Visitors:
     """Some ask over connections that are kept alive, some over a new one each time; GETs and POSTs in turn."""
 
@@ -39,6 +48,7 @@ class Visitors:
         self._over = threading.Event()
         self._lock = threading.Lock()
         self.answered = 0
+        self._refused = False
         self.lost: list[str] = []
         self.versions: set[str] = set()
 
@@ -69,7 +79,7 @@ class Visitors:
                 connection = connection or self._connect()
                 self._ask(connection, f"{number}-{turn}", post=turn % 2 == 1, keep=keep)
             except (OSError, http.client.HTTPException, ValueError) as error:
-                self._lose(f"{'kept' if keep else 'new'} connection, turn {turn}: {error!r}")
+                self._fail(error, f"{'kept' if keep else 'new'} connection, turn {turn}")
                 connection = None
             # Where the server says "Connection: close", http.client has closed its socket.
             if connection and (not keep or connection.sock is None):
@@ -99,6 +109,13 @@ class Visitors:
             self.answered += 1
             if "version" in answer:
                 self.versions.add(str(answer["version"]))
+
+    def _fail(self, error: Exception, when: str) -> None:
+        """It counts as lost, but for the one handshake that a reload may cost."""
+        if refused_by_a_reload(error) and not self._refused:
+            self._refused = True
+        else:
+            self._lose(f"{when}: {error!r}")
 
     def _lose(self, what: str) -> None:
         with self._lock:
