@@ -54,12 +54,11 @@ def gone(lab_base: Path) -> Callable[[str], bool]:
 
     def gone(host: str) -> bool:
         groups = list(Path("/sys/fs/cgroup").rglob(f"provision-lab-{host}"))
+        root = lab_base / "labs" / lab_of(host)
         links = subprocess.run(["ip", "-brief", "link"], capture_output=True, text=True, check=True).stdout
         mounts = Path("/proc/self/mounts").read_text()
         assert re.fullmatch(r"[a-z-]+\d+", host)
-        return not (
-            groups or f"vb-{host}@" in links or f"lab-{host} " in mounts or (lab_base / "labs" / lab_of(host)).exists()
-        )
+        return not (groups or f"vb-{host}@" in links or f"lab-{host} {root}/" in mounts or root.exists())
 
     return gone
 

@@ -479,7 +479,7 @@ def test_the_inventories_of_the_document_can_be_loaded(tmp_path: Path) -> None:
 
 def test_the_variables_of_the_vagrantfile_are_explained() -> None:
     """In its own comment, and in the document's table."""
-    lines = (ROOT / "Vagrantfile").read_text("utf-8").splitlines()
+    lines = (ROOT / "src/provision/lab/Vagrantfile").read_text("utf-8").splitlines()
     document = (ROOT / "docs/vagrant.md").read_text("utf-8")
     comment, code = (
         {name for line in lines for name in re.findall(r"PROVISION_[A-Z_]+", line) if line.startswith("#") is commented}
