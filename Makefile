@@ -55,7 +55,7 @@ demo: .venv/ready .venv/lab-packages ## A bare test host to HTTPS and back, in t
 
 test: .venv/ready .venv/test-packages ## All tests, those on real hosts too
 	# Three at a time, each with test hosts of its own; a file's tests share a host, so they stay together.
-	$(BIN)/pytest -n 3 --dist loadfile
+	$(BIN)/pytest -n 3 --dist loadfile --durations=20
 
 test-vm: .venv/ready .venv/vm-packages ## What only VMs show: reboots, pulled plugs, limits, clocks; takes long
 	PROVISION_VM_DISTRO=$(VM_DISTRO) $(BIN)/pytest -p no:xdist --durations=0 --durations-min=1 $(VM_TESTS)
