@@ -60,7 +60,8 @@ def _with(versions: Mapping[str, str]) -> Iterator[str]:
     yield f"{where}; test hosts are containers of the same machine, Debian 12.\n"
     yield (
         "Each table says when it was measured: `make bench` measures all, `python -m tests.benchmarks --only TEXT`\n"
-        "what has TEXT in its name. Every single run stands in [performance.json](performance.json).\n"
+        "what has TEXT in its name. Every single run stands in [performance.json](performance.json). A commit that\n"
+        "the history does not have was joined with others into a later one.\n"
     )
     yield from (f"- {name}: {version}" for name, version in versions.items())
     yield ""
