@@ -165,7 +165,7 @@ lab_restores() {
 
 # Its Vagrant goes on: it makes a second machine for nobody.
 lab_is_cut() {
-	.venv/bin/provision lab up --name $lab --count 2 --inventory "$lab_inventory" &
+	.venv/bin/provision lab up --name $lab --count 2 --distro "$distro" --inventory "$lab_inventory" &
 	for _ in $(seq 600); do
 		virsh list --name | grep -q -- "-${lab}2\$" && break
 		sleep 0.2
