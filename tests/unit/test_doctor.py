@@ -13,7 +13,8 @@ from provision.ops.doctor.examine import judge
 from provision.ops.doctor.outside import Outside
 from provision.ops.doctor.probes import Knock, Reply, Resolved
 from provision.ops.doctor.told import Told
-from provision.ops.doctor.wanted import LETS_ENCRYPT, PYPI, Wanted
+from provision.ops.doctor.wanted import PYPI, Wanted
+from provision.resources.certificates import LETS_ENCRYPT
 
 TODAY = date(2026, 11, 29)
 NAME = "api.example.com"

@@ -13,7 +13,8 @@ from provision.ops.doctor import https
 from provision.ops.doctor.outside import Outside
 from provision.ops.doctor.probes import Handshake, Reply
 from provision.ops.doctor.told import Told
-from provision.ops.doctor.wanted import STAGING, Wanted
+from provision.ops.doctor.wanted import Wanted
+from provision.resources.certificates import STAGING
 
 NOW = datetime(2026, 11, 29, 12, 0, tzinfo=UTC)
 INTERNAL = Wanted(caddy=True, names=(NAME,), tls="internal")

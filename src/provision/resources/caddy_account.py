@@ -10,13 +10,9 @@ from typing import ClassVar
 from urllib.parse import urlsplit
 
 from provision.resources.base import Diff, Facts, Read, Shell, State, Step
-from provision.resources.certificates import ACCOUNTS, certifiable
+from provision.resources.certificates import ACCOUNTS, LETS_ENCRYPT, STAGING, certifiable
 from provision.resources.site import check_name
 from provision.shell import sh
-
-LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
-STAGING = "https://acme-staging-v02.api.letsencrypt.org/directory"
-"""Where Caddy tries again, once the other has refused."""
 
 
 @dataclass(frozen=True, kw_only=True)

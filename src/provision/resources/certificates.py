@@ -20,6 +20,10 @@ ACCOUNTS = f"{_DATA}/acme"
 STORAGE = f"{_DATA}/certificates"
 """Caddy keeps a certificate there as AUTHORITY/NAME/NAME.crt, with ``wildcard_`` for ``*``; its own is ``local``."""
 
+LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
+STAGING = "https://acme-staging-v02.api.letsencrypt.org/directory"
+"""Where Caddy tries again, once the other has refused."""
+
 _FIND = Sh("""\
 certificate() { # NAME public|any: is it there, by another authority than Caddy's own or by any? Sets found.
     case $1 in

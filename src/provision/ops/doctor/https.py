@@ -10,9 +10,9 @@ from provision.ops.certificates import Certificate
 from provision.ops.doctor.outside import Outside
 from provision.ops.doctor.probes import Handshake, Reply
 from provision.ops.doctor.told import Told
-from provision.ops.doctor.wanted import LETS_ENCRYPT, STAGING, Wanted
+from provision.ops.doctor.wanted import Wanted
 from provision.ops.doctor.web import NOT_YET, has_caddy
-from provision.resources.certificates import RENEW, reasons
+from provision.resources.certificates import LETS_ENCRYPT, RENEW, STAGING, reasons
 
 INTERNAL, STAGED = "Caddy Local Authority", "(STAGING)"
 """What stands in the names of issuers."""

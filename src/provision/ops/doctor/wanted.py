@@ -9,11 +9,10 @@ from provision.coerce import integer
 from provision.inventory import Host
 from provision.ops.targets import APP_ROLE, Targets
 from provision.resources import site
+from provision.resources.certificates import LETS_ENCRYPT, STAGING
 from provision.yamlfile import Node
 
 CADDY_ROLE = "caddy"
-LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
-STAGING = "https://acme-staging-v02.api.letsencrypt.org/directory"
 PYPI = "https://pypi.org/simple/"
 
 
