@@ -52,7 +52,8 @@ class Fleet:
         """
         self._vault = vault or Vault()
         self._folder, self._extra = folder, extra
-        self._apps = Sources(folder)
+        # A file of variables mostly holds secrets, and may lie in the app's folder.
+        self._apps = Sources(folder, {node.position.file for node in extra.values()})
         filters = self._apps.filters() | Secrets(folder, read=read_secrets).filters()
         self._templates = Templates(filters, kept_code(os.environ, SHIPPED), self._vault)
         self._modules = Modules(KINDS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -95,10 +95,18 @@ class SourceTree:
         return tuple(notes)
 
 
-def pack(path: Path, include: Sequence[str] = (), *, subdir: str = "", ref: str = "") -> SourceTree:
+def pack(
+    path: Path,
+    include: Sequence[str] = (),
+    *,
+    subdir: str = "",
+    ref: str = "",
+    kept: Collection[Path] = (),
+) -> SourceTree:
     """Read the app in ``path``, a folder or a wheel; the rest is as in :class:`Source`.
 
-    Which files belong to it is said at :mod:`provision.listing`. Raises ConfigError.
+    Which files belong to it is said at :mod:`provision.listing`; ``kept``, resolved, do not, unless ``include`` names
+    them. Raises ConfigError.
     """
     if not path.exists():
         raise ConfigError(
@@ -114,7 +122,7 @@ def pack(path: Path, include: Sequence[str] = (), *, subdir: str = "", ref: str 
     commit = read_commit(root, ref) if ref else None
     whole = commit.content if commit else folder_content(root, listing.own_files(root))
     added = listing.included(root, include)
-    shipped = listing.shipped(whole)
+    shipped = listing.shipped(whole) - {path.relative_to(root).as_posix() for path in kept if path.is_relative_to(root)}
     if not shipped | added:
         raise ConfigError(f"app_source: the folder {whole.place} holds no file to ship", hint=_NO_FILE)
     content = _with_work_tree(root, whole, shipped, added)
@@ -176,9 +184,10 @@ def _above(name: str) -> list[str]:
 class Sources:
     """The apps of one run: each is read once, however many hosts and threads ask for it."""
 
-    def __init__(self, base: Path) -> None:
-        """``base`` is the inventory's folder, where relative paths start."""
+    def __init__(self, base: Path, kept: Iterable[Path] = ()) -> None:
+        """``base`` is the inventory's folder, where relative paths start; the files ``kept`` are never shipped."""
         self._base = base
+        self._kept = frozenset(path.resolve() for path in kept)
         self._trees: dict[Source, SourceTree] = {}
         self._lock = Lock()
 
@@ -189,7 +198,7 @@ class Sources:
         key = replace(wanted, path=str(path))
         with self._lock:
             if key not in self._trees:
-                self._trees[key] = pack(path, wanted.include, subdir=wanted.subdir, ref=wanted.ref)
+                self._trees[key] = pack(path, wanted.include, subdir=wanted.subdir, ref=wanted.ref, kept=self._kept)
             return self._trees[key]
 
     def filters(self) -> dict[str, Callable[..., Any]]:

@@ -29,9 +29,8 @@ ARGUMENTS = {
 """click has no words for arguments; one that is missing here is an error."""
 
 _ABOUT = (
-    "INVENTORY is the first argument everywhere. It may be left out where no other argument follows, and is then "
-    "`inventory.yml` in the current folder. Options may stand before or behind it. `-h` shows the same text on the "
-    "terminal.\n\n"
+    "Commands about hosts take INVENTORY first. In brackets it may be left out, and is then `inventory.yml` in the "
+    "current folder. Options may stand before or behind it. `-h` shows the same text on the terminal.\n\n"
     "Every command ends with 0 when all is well, with 2 when what you wrote is wrong, and with 130 after Ctrl-C; "
     "other exit codes are named with the command."
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Callable
 
 import pytest
@@ -15,11 +16,12 @@ from tests.e2e.placed import Place, Placed
 from provision.lab.lab import Lab
 
 STEP = "app : Roll back"
+KEY = secrets.token_hex(8)
 
 
 @pytest.fixture(scope="module")
 def placed(place: Place) -> Placed:
-    return place("mirror", app_workers=1)
+    return place("mirror", app_workers=1, app_env={"API_KEY": KEY})
 
 
 @pytest.fixture
@@ -80,5 +82,18 @@ def test_cut_after_its_switch_it_is_not_taken_back(
     assert mirror.answer("/version")["version"] == mirror.version - 1
     assert mirror.running() == {mirror.slot}
     mirror.up("--retry")
+    assert mirror.answer("/version")["version"] == mirror.version
+    assert mirror.up().settled == (0, 1)
+
+
+def test_what_a_release_says_as_it_fails_shows_no_secret(mirror: Placed) -> None:
+    for main in (mirror.root / "srv/mirror/builds").glob("*/main.py"):
+        main.write_text(main.read_text() + 'raise SystemExit("I was given " + os.environ["API_KEY"])\n')
+
+    result = provision("rollback", mirror.inventory)
+
+    assert result.code == 1
+    assert "I was given (secret)" in result.log
+    assert KEY not in str(result)
     assert mirror.answer("/version")["version"] == mirror.version
     assert mirror.up().settled == (0, 1)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from provision.errors import HostError, Refused
 from provision.ops.events import CommandEnded, CommandOutput
 from provision.ops.releases import Collector, Deployed, parse, rollback_targets
+from provision.ops.rollback import Rollback
+from provision.ops.targets import Targets
 from provision.report.releases import print_releases
 
 LINE = (
@@ -139,3 +142,16 @@ def test_where_there_is_no_way_back(to: int | None, message: str) -> None:
 def test_nothing_to_go_back_from() -> None:
     with pytest.raises(Refused, match="nothing is deployed on web1"):
         rollback_targets({"web1": []})
+
+
+def test_of_the_environment_is_masked_what_is_known_without_the_host(tmp_path: Path) -> None:
+    inventory = tmp_path / "inventory.yml"
+    inventory.write_text(
+        "all:\n  hosts: {web1: }\n  vars:\n    shop_key: k3y-k3y\n    app_env:\n"
+        "      API_KEY: '{{ shop_key }}'\n      MEMORY: '{{ ansible_memtotal_mb }}'\n      B_KEY: '{{ not_there }}'\n"
+    )
+    targets = Targets(inventory)
+    (host,) = targets.hosts
+    env = targets.app_env(host)
+    assert env == {"API_KEY": "k3y-k3y"}
+    assert Rollback(name="shop", number=1, digest="d", env=env).confidential() == ["k3y-k3y"]

@@ -227,3 +227,11 @@ def test_a_folder_is_read_once_a_run(tmp_path: Path) -> None:
     assert sources.tree("app") is first
     assert sources.tree(str(tmp_path / "app")) is first
     assert Sources(tmp_path).tree("app").digest != first.digest
+
+
+def test_a_file_of_variables_stays_here(tmp_path: Path) -> None:
+    write(tmp_path, {"app/main.py": "app = 1\n", "app/secrets.yml": "password: x\n", "app/settings.yml": "a: 1\n"})
+    kept = [Path("--set password"), tmp_path / "inventories/../app/secrets.yml"]
+    assert [file.name for file in Sources(tmp_path, kept).tree("app").files] == ["main.py", "settings.yml"]
+    asked_for = {"path": "app", "include": ["secrets.yml"]}
+    assert "secrets.yml" in {file.name for file in Sources(tmp_path, kept).tree(asked_for).files}

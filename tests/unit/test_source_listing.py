@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from provision.cli.options import variables
 from provision.errors import ConfigError
 from provision.listing import env_keys, list_files
+from provision.ops.targets import Targets
+from provision.vault import Vault
 
 
 def write(root: Path, files: Mapping[str, str]) -> Path:
@@ -214,3 +217,13 @@ def test_include_that_matches_nothing_is_an_error(tmp_path: Path) -> None:
         list_files(write(tmp_path, {"main.py": ""}), include=["static/dist"])
     with pytest.raises(ConfigError, match=r"app_include: .*'none/\*\*\*'"):  # from Python 3.13 on it is like none/*
         list_files(tmp_path, include=["none/***"])
+
+
+def test_the_file_of_set_stays_here(tmp_path: Path) -> None:
+    """It mostly holds secrets; git takes it for the app's where nobody has told it otherwise."""
+    inventory = "all: {hosts: {web1: }}\n"
+    own = {"inventory.yml": inventory, "secrets.yml": "shop_secret_key: x\n", "settings.yml": "a: 1\n"}
+    write(tmp_path, {"main.py": "", **own})
+    extra = variables([f"@{tmp_path / 'secrets.yml'}"], Vault())
+    tree = Targets(tmp_path / "inventory.yml", extra=extra).app({"path": "."})
+    assert [file.name for file in tree.files] == ["main.py", "settings.yml"]

@@ -79,6 +79,12 @@ def host_options(function: Function) -> Function:
 class InventoryFirst(click.Command):
     """A command with another argument after INVENTORY."""
 
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        """The usage line: before an argument that is required the inventory is, too."""
+        required = any(isinstance(param, click.Argument) and param.required for param in self.params)
+        pieces = super().collect_usage_pieces(ctx)
+        return ["INVENTORY" if required and piece == "[INVENTORY]" else piece for piece in pieces]
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """As click, with a word for whoever has left the inventory out."""
         try:

@@ -14,6 +14,8 @@ from provision.cli.hosts import Connecting, host_options
 from provision.cli.options import inventory_of, lock_option
 
 if TYPE_CHECKING:
+    from provision.ops.rollback import RollbackPlay
+    from provision.ops.targets import Targets
     from provision.report import Report
     from provision.run import Run
     from provision.transport.protocol import Connection, Login
@@ -46,17 +48,14 @@ def rollback(
     answered, and no request is lost. A host that a stopped roll left with it stays as it is. Nothing is built, no
     migration is run, and THE DATABASE STAYS AS IT IS: the old code must work with the new schema.
 
-    `provision up` does not deploy again what was rolled back, until it changes or --retry is given.
+    All hosts are asked first: if one does not answer, nothing is changed on any; --limit 'all:!HOST' leaves it out.
+    Until the app changes, `provision up` ends with 1 and leaves alone what serves; --retry deploys it again.
 
     \b
     Exit codes: 0 rolled back, 1 a host failed, 2 usage or configuration,
     3 a host unreachable, 4 locked by another run, 130 interrupted.
     """
-    from provision.cli.releases import read_releases
     from provision.cli.running import carry_out
-    from provision.events import Notice
-    from provision.ops.releases import rollback_targets
-    from provision.ops.rollback import Rollback, RollbackPlay
     from provision.ops.targets import Targets
     from provision.options import Options
     from provision.report import Detail
@@ -64,25 +63,43 @@ def rollback(
 
     def make(report: Report, connect: Callable[[Login], Connection]) -> Run:
         targets = Targets(inventory_of(inventory), limit, vault=vault)
-        apps = {host.name: (targets.login(host), name) for host, name in targets.apps(app)}
-        collector = read_releases(list(apps.values()), connect, threading.Event())
-        if collector.errors:
-            (name, error), *others = collector.errors.items()
-            for other, trouble in others:
-                report(Notice(other, trouble.message))
-            error.message = f"{name}: {error.message}"
-            raise error
-        plays = []
-        for name, target in rollback_targets(collector.records(), to).items():
-            if target is None:
-                report(Notice(name, "serves it already"))
-                continue
-            report(Notice(name, f"goes back to deployment {target.number}, made {target.when}"))
-            login, app_name = apps[name]
-            plays.append((RollbackPlay(Rollback(name=app_name, number=target.number, digest=target.digest)), login))
-        report(Notice("", "the database stays as it is"))
+        plays = _plays(targets, app, to, report, connect)
         words = ["provision", "rollback", str(inventory), *(["--to", str(to)] if to else [])]
         return Run(plays, Options(check=check, lock_timeout=lock_timeout, command=shlex.join(words)), report, connect)
 
     detail = Detail(check=check, verbose=verbose, command="provision rollback")
     return carry_out(make, Run.execute, detail, connecting, json=json)
+
+
+def _plays(
+    targets: Targets, app: str | None, to: int | None, report: Report, connect: Callable[[Login], Connection]
+) -> list[tuple[RollbackPlay, Login]]:
+    """What there is to do on each host that goes back. Raises the first error of a host."""
+    from provision.cli.releases import read_releases
+    from provision.events import Confidential, Notice
+    from provision.ops.releases import rollback_targets
+    from provision.ops.rollback import Rollback, RollbackPlay
+    from provision.run import given_secrets
+
+    report(Confidential("", tuple(given_secrets(host.variables for host in targets.hosts))))
+    apps = {host.name: (host, targets.login(host), name) for host, name in targets.apps(app)}
+    report(Confidential("", tuple(targets.inventory.vault.revealed)))
+    collector = read_releases([(login, name) for _, login, name in apps.values()], connect, threading.Event())
+    if collector.errors:
+        (name, error), *others = collector.errors.items()
+        for other, trouble in others:
+            report(Notice(other, trouble.message))
+        error.message = f"{name}: {error.message}"
+        raise error
+    plays = []
+    for name, target in rollback_targets(collector.records(), to).items():
+        if target is None:
+            report(Notice(name, "serves it already"))
+            continue
+        report(Notice(name, f"goes back to deployment {target.number}, made {target.when}"))
+        host, login, app_name = apps[name]
+        env = targets.app_env(host)
+        resource = Rollback(name=app_name, number=target.number, digest=target.digest, env=env)
+        plays.append((RollbackPlay(resource), login))
+    report(Notice("", "the database stays as it is"))
+    return plays

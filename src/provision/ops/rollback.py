@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import ClassVar
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 from provision.batches import Batches
+from provision.environment import confidential_values
 from provision.resources.base import Diff, Facts, Read, State, Step
 from provision.resources.deployment import DEPLOYED, deployed_read, rollback
 from provision.resources.task import Playbook, Task
@@ -23,6 +24,12 @@ class Rollback:
     name: str
     number: int
     digest: str
+    env: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """``app_env`` as it is now: what the old release says of its own may show a secret that it has still."""
+
+    def confidential(self) -> list[str]:
+        """What of the environment must not be shown."""
+        return confidential_values({}, self.env)
 
     def reads(self) -> Iterable[Read]:
         """What serves."""

@@ -6,6 +6,7 @@ An app's source may be broken in the working tree of whoever needs the logs of t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from provision.playbook import HostPlay
 from provision.role import Role
 from provision.scope import Scope
 from provision.source import SourceTree
+from provision.template_errors import FactsNeeded
 from provision.transport.protocol import Login
 from provision.vault import Vault
 from provision.yamlfile import Node, from_plain, load
@@ -109,6 +111,16 @@ class Targets(Fleet):
         if not found:
             names = ", ".join(host.name for host in self.hosts)
             raise ConfigError(f"no app is on {names}: the role app is not in their roles", hint="name one with --app")
+        return found
+
+    def app_env(self, host: Host) -> dict[str, Any]:
+        """What is known of ``app_env`` without asking the host, and without reading ``app_secrets``."""
+        found: dict[str, Any] = {}
+        with suppress(ConfigError):
+            scope, given = self.scope(host, self.roles(host)), self.given(host).get("app_env")
+            for name, node in given.value.items() if given and isinstance(given.value, dict) else ():
+                with suppress(ConfigError, FactsNeeded):
+                    found[name] = self._templates.render(node, scope)
         return found
 
     def _app_name(self, host: Host, roles: Sequence[Role]) -> str:

@@ -97,7 +97,7 @@ failed() { # EXIT_CODE
 	elif grep -q 'No solution found' "$log"; then
 		say "no versions that the index has fit together: correct $(declared), or see app_index_url"
 	elif grep -qi 'dns error\|Failed to fetch\|timed out\|certificate' "$log"; then
-		say "the package index could not be reached from this host; see app_index_url and app_ca_bundle"
+		say "the package index could not be reached from this host; see app_index_url and python_ca_bundle"
 	fi
 	exit 1
 }
