@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -69,6 +70,20 @@ def test_the_host(site: Site) -> None:
     assert found["now"] < certificate["not_after"]
     assert found["last_run"]["result"] == "ok"
     assert found["last_run"]["command"].startswith("provision up ")
+
+
+def test_a_certificate_of_a_name_that_caddy_no_longer_has_is_not_shown(site: Site) -> None:
+    """Also where that is the end of one it has, or has it as its own end."""
+    folder = site.root / "var/lib/caddy/.local/share/caddy/certificates/local"
+    others = [folder / name for name in (DOMAIN.partition(".")[2], f"old-{DOMAIN}", f"{DOMAIN}.old")]
+    for other in others:
+        other.mkdir()
+        shutil.copy(folder / DOMAIN / f"{DOMAIN}.crt", other / f"{other.name}.crt")
+    try:
+        assert [found["name"] for found in look(site.inventory)["certificates"]] == [DOMAIN]
+    finally:
+        for other in others:
+            shutil.rmtree(other)
 
 
 def test_what_a_busy_process_uses(site: Site) -> None:

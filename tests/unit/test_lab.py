@@ -113,10 +113,27 @@ def test_inventory_is_ansibles(tmp_path: Path) -> None:
 def test_a_lab_has_one_inventory(stopped: Path, tmp_path: Path) -> None:
     (lab,) = labs(stopped)
     lab.write_inventory(tmp_path / "first.yml", {})
-    lab.write_inventory(tmp_path / "second.yml", {})
+    for _ in range(2):
+        lab.write_inventory(tmp_path / "second.yml", {})
 
     assert not (tmp_path / "first.yml").exists()
     assert "demo10" in (tmp_path / "second.yml").read_text()
+
+
+def test_a_file_that_is_not_the_labs_is_neither_written_nor_removed(stopped: Path, tmp_path: Path) -> None:
+    """Also where the lab's was written there before."""
+    (lab,) = labs(stopped)
+    path = tmp_path / "inventory.yml"
+    lab.write_inventory(path, {})
+    write_inventory(path, lab.hosts, {}, lab="other")
+    others = path.read_text()
+
+    with pytest.raises(ConfigError, match="not an inventory of the lab demo") as caught:
+        lab.write_inventory(path, {})
+    assert "--inventory" in caught.value.hint
+    lab.write_inventory(tmp_path / "own.yml", {})
+
+    assert path.read_text() == others
 
 
 def test_without_root_the_next_thing_to_do_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

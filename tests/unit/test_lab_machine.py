@@ -14,6 +14,7 @@ import pytest
 from provision.errors import ProvisionError
 from provision.lab import cgroup, commands, processes
 from provision.lab.network import Network, free_network
+from provision.shell import lines, sh
 
 _PURE = "35 24 0:30 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n"
 _HYBRID = (
@@ -69,11 +70,27 @@ def test_the_hierarchies_that_systemd_uses(mounts: str, folders: list[str], tmp_
     assert [str(group) for group in cgroup.groups("g", tmp_path / "mountinfo")] == folders
 
 
+def test_what_cannot_enter_its_group_does_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container with a /sys that is read-only: nobody would find it again."""
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(cgroup, "groups", lambda name: [tmp_path / "file" / name])
+    script = lines(cgroup.enter("g"), sh("echo ran"))
+
+    done = subprocess.run(["sh", "-euc", script], capture_output=True, text=True, check=False)
+
+    assert (done.returncode != 0, done.stdout) == (True, "")
+    monkeypatch.setattr(cgroup, "groups", lambda name: [])
+    with pytest.raises(ProvisionError, match="no control groups"):
+        cgroup.enter("g")
+
+
 @pytest.mark.parametrize(
     ("path", "container", "supervisor"),
     [
         ("/g/payload/system.slice/ssh.service", True, False),
         ("/g/payload/init.scope", True, False),
+        ("/g/payload", True, False),
+        ("/g/payload2", False, False),
         ("/g/supervisor", False, True),
         ("/g", False, True),
         ("/g2/payload/init.scope", False, False),

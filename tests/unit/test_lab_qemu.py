@@ -16,6 +16,7 @@ from tests.unit.lab_tools import stand_ins, tool
 from provision.errors import ConfigError, ProvisionError
 from provision.lab.acceleration import KVM, TCG, acceleration
 from provision.lab.disk import ensure_disk
+from provision.lab.files import replace_file
 from provision.lab.lab import Lab
 from provision.lab.monitor import SOCKET, Monitor
 from provision.lab.overlay import Overlay
@@ -249,10 +250,36 @@ def test_there_are_not_more_layers_than_fit(overlay: Overlay) -> None:
     for number in range(11):
         overlay.snapshot(f"s{number}")
 
+    with pytest.raises(ProvisionError, match="one too many"):
+        overlay.require_room()
     with pytest.raises(ProvisionError, match="one too many") as caught:
         overlay.snapshot("another")
 
-    assert "provision lab restore" in caught.value.hint
+    assert "restore one that was made earlier" in caught.value.hint
+    overlay.restore("s9")
+    overlay.snapshot("another")
+
+
+def test_a_snapshot_that_is_cut_is_never_written_to(
+    overlay: Overlay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever of its two records it does not come to, the topmost layer is none of a snapshot's."""
+    for last in range(2):
+        left = iter(range(last))
+
+        def cut(path: Path, text: str, left: Iterator[int] = left) -> None:
+            if next(left, None) is None:
+                raise KeyboardInterrupt
+            replace_file(path, text)
+
+        monkeypatch.setattr("provision.lab.overlay.replace_file", cut)
+        with pytest.raises(KeyboardInterrupt):
+            overlay.snapshot("kept")
+        kept = tmp_path / "snapshots/kept"
+        assert (
+            not kept.exists()
+            or json.loads(kept.read_text())[0] != json.loads((tmp_path / "layers.json").read_text())[0]
+        )
 
 
 def test_a_host_of_another_version_is_named(tmp_path: Path) -> None:

@@ -77,9 +77,19 @@ remove_chains() {
 	done
 }
 
-# Removes what this or a killed run has made.
+# Removes what this or a killed run has made; $tidied says whether `lab down` did its part.
 tidy() {
-	[ ! -d "$PROVISION_LAB_DIR" ] || provision lab down --name $lab
+	tidied=yes
+	[ ! -d "$PROVISION_LAB_DIR" ] || provision lab down --name $lab || tidied=no
+	# Its records go with $work, and where it fails nobody else would find what it has left.
+	mark=provision-$(printf %s "$PROVISION_LAB_DIR/labs/$lab" | sha256sum | cut -c 1-8)
+	for domain in $(virsh list --all --name | grep "^$mark-"); do
+		tidied=no
+		virsh destroy "$domain"
+		virsh undefine "$domain" --snapshots-metadata
+	done
+	virsh net-destroy "$mark" && tidied=no
+	virsh net-undefine "$mark"
 	[ ! -d "$VAGRANT_DOTFILE_PATH" ] || vagrant destroy --force
 	virsh net-destroy $name
 	virsh net-undefine $name
@@ -92,6 +102,7 @@ finish() {
 	trap - EXIT
 	set +e
 	tidy >/dev/null 2>&1 9>&-
+	[ $tidied = yes ] || { echo 'provision lab down has left something, which is removed now.' >&2; status=1; }
 	stop_daemons
 	printf '\n%s%5d s  in all, with removing it\n' "$times" $(($(date +%s) - start))
 	[ $status = 0 ] || echo 'test-vagrant failed.' >&2
@@ -170,6 +181,7 @@ lab_is_cut() {
 		virsh list --name | grep -q -- "-${lab}2\$" && break
 		sleep 0.2
 	done
+	virsh list --name | grep -q -- "-${lab}2\$" || fail 'the second machine has never run'
 	kill -KILL $!
 	wait $! || : # killed
 	pgrep -af "vagrant up ${lab}2" || fail 'the Vagrant of the killed provision does not run'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,9 +49,12 @@ def deployed(vm_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Machine:
     """A VM with a version of the app, and a snapshot of that."""
     folder = tmp_path_factory.mktemp("vm")
     if not vm_lab.hosts:
-        # Beside the labs where it has to outlive this session: VMs go on needing it.
-        kept = base_folder(os.environ) / "layers" / KEPT
-        vm_lab.add(IMAGE, layers=[prepared_disk(kept if KEPT else folder)])
+        place = folder
+        if KEPT:
+            # Beside the labs, to outlive this session: the VM goes on needing it, and `lab down` knows nothing of it.
+            place = base_folder(os.environ) / "layers" / KEPT
+            shutil.rmtree(place, ignore_errors=True)
+        vm_lab.add(IMAGE, layers=[prepared_disk(place)])
     (host,) = vm_lab.hosts
     assert host.image == IMAGE, f"the lab {KEPT} has a VM of {host.image}"
     machine = Machine(vm_lab, host, folder)

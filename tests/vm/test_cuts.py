@@ -32,6 +32,7 @@ POINTS = {
     )
 }
 """In the order in which a run comes by."""
+assert len(POINTS) == 9
 
 SWITCHED = "the link is switched"
 """Held after the rename, and before it is known to be on the disk: either slot may serve after the boot."""

@@ -40,9 +40,7 @@ def lab() -> None:
 @click.option(
     "--inventory",
     type=click.Path(path_type=Path, dir_okay=False),
-    default=Path("inventories/lab.yml"),
-    show_default=True,
-    help="Where to write the inventory of the hosts.",
+    help="Where to write the inventory of the hosts.  [default: inventories/NAME.yml]",
 )
 @click.option("--var", "assignments", metavar="K=V", multiple=True, help="A variable for all hosts; V is YAML.")
 def up(
@@ -51,7 +49,7 @@ def up(
     count: int,
     distro: str,
     image: str,
-    inventory: Path,
+    inventory: Path | None,
     assignments: tuple[str, ...],
 ) -> None:
     """Boot the hosts of a lab and write their inventory.
@@ -59,7 +57,9 @@ def up(
     Hosts that run are kept, missing ones are added, and what a crash or a reboot left broken is repaired.
     """
     variables = dict(_variable(assignment) for assignment in assignments)
+    inventory = inventory or Path("inventories", f"{name}.yml")
     this = Lab(name, base_folder(os.environ), provider)
+    this.refuse_foreign(inventory)
     wanted = Image(distro, image)
     if not this.image_ready(wanted):
         click.echo(f"Preparing the image {wanted}; the next lab has it already.", err=True)

@@ -10,6 +10,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from provision.errors import ProvisionError
 from provision.shell import Sh, lines, sh
 
 
@@ -26,10 +27,15 @@ def groups(name: str, mounts: Path = Path("/proc/self/mountinfo")) -> list[Path]
 
 
 def enter(name: str) -> Sh:
-    """Shell that makes group ``name`` and moves the shell into it, with all that it starts."""
-    return lines(
-        *(sh("mkdir -p {} && echo $$ >{}", str(group), str(group / "cgroup.procs")) for group in groups(name)),
-    )
+    """Shell that makes group ``name`` and moves the shell into it, with all that it starts.
+
+    For ``sh -e``: what ran outside of the group would be found by nobody. Raises ProvisionError where there are none.
+    """
+    found = groups(name)
+    if not found:
+        raise ProvisionError("this machine has no control groups of systemd's kind", hint="mount cgroup2")
+    commands = ((sh("mkdir -p {}", str(group)), sh("echo $$ >{}", str(group / "cgroup.procs"))) for group in found)
+    return lines(*(command for pair in commands for command in pair))
 
 
 def remove(name: str) -> None:

@@ -12,14 +12,29 @@ from provision.lab.files import replace_file
 from provision.lab.provider import Host
 
 
-def write_inventory(path: Path, hosts: Sequence[Host], variables: Mapping[str, object]) -> None:
-    """Write the YAML inventory of ``hosts`` to ``path``; a value that is a YAML node keeps its source text."""
+def write_inventory(path: Path, hosts: Sequence[Host], variables: Mapping[str, object], *, lab: str = "") -> None:
+    """Write the YAML inventory of ``hosts`` to ``path``; a value that is a YAML node keeps its source text.
+
+    Its first line says that it is that of ``lab``, if it is.
+    """
     inventory: dict[str, object] = {"hosts": {host.name: connection(host) for host in hosts}}
     if variables:
         inventory["vars"] = dict(variables)
     text = yaml.dump({"all": inventory}, Dumper=_Dumper, sort_keys=False, width=200, allow_unicode=True)
     path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, f"# Written by `provision lab up`, removed by `provision lab down`.\n{text}")
+    replace_file(path, f"{_heading(lab)}{text}" if lab else text)
+
+
+def is_inventory_of(lab: str, path: Path) -> bool:
+    """Is there a file ``path`` that was written for ``lab``?"""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").startswith(_heading(lab))
+    except OSError:
+        return False
+
+
+def _heading(lab: str) -> str:
+    return f"# The hosts of the lab {lab}: written by `provision lab up`, removed by `provision lab down`.\n"
 
 
 def connection(host: Host) -> dict[str, object]:

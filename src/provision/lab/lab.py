@@ -14,7 +14,7 @@ from pathlib import Path
 from provision.errors import ConfigError, ProvisionError
 from provision.lab.clock import set_clock
 from provision.lab.files import replace_file
-from provision.lab.inventory import write_inventory
+from provision.lab.inventory import is_inventory_of, write_inventory
 from provision.lab.nspawn import Nspawn
 from provision.lab.personality import create_client_key
 from provision.lab.provider import Host, Image, Provider
@@ -190,16 +190,26 @@ class Lab:
         if not self._folder.exists():
             return  # There is nothing of it, and whose tools would be needed is not known.
         with self._changing():
-            for host in self.hosts:
-                self._provider.remove(host)
             self._remove_inventory()
             self._provider.close()
 
+    def refuse_foreign(self, inventory: Path) -> None:
+        """Raise ConfigError where there is a file ``inventory`` that this lab has not written."""
+        if inventory.exists() and not is_inventory_of(self.name, inventory):
+            raise ConfigError(
+                f"{inventory} is not an inventory of the lab {self.name}, and is left alone",
+                hint="name another file by --inventory",
+            )
+
     def write_inventory(self, path: Path, variables: Mapping[str, object]) -> None:
-        """Write the lab's one inventory to ``path``, with ``variables`` for all hosts; an earlier one is removed."""
+        """Write the lab's one inventory to ``path``, with ``variables`` for all hosts; an earlier one is removed.
+
+        Raises ConfigError where something else is there.
+        """
+        self.refuse_foreign(path)
         self._remove_inventory()
         replace_file(self._inventory_record, str(path.resolve()))
-        write_inventory(path, self.hosts, variables)
+        write_inventory(path, self.hosts, variables, lab=self.name)
 
     def running(self, host: Host) -> bool:
         """Whether ``host`` has been booted and not ended since."""
@@ -245,7 +255,10 @@ class Lab:
 
     def _remove_inventory(self) -> None:
         if self._inventory_record.exists():
-            Path(self._inventory_record.read_text()).unlink(missing_ok=True)
+            written = Path(self._inventory_record.read_text())
+            # Somebody may have put another one in its place.
+            if is_inventory_of(self.name, written):
+                written.unlink()
 
     @contextmanager
     def _changing(self) -> Iterator[None]:

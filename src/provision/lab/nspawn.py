@@ -103,8 +103,10 @@ class Nspawn:
 
     def snapshot(self, host: Host, name: str) -> None:
         """Keep the files as they are; processes are none of it, so the container is booted again."""
+        overlay = self._overlay(host.name)
+        overlay.require_room()
         self._end(host.name)
-        self._overlay(host.name).snapshot(name)
+        overlay.snapshot(name)
         self.start(host)
 
     def restore(self, host: Host, name: str) -> None:
@@ -148,7 +150,7 @@ class Nspawn:
             *("--settings=no", "--link-journal=no", "--resolv-conf=off", "--timezone=off"),
         ]
         # --fork makes init its parent: it outlives us and leaves no zombie.
-        return ["setsid", "--fork", "sh", "-c", lines(cgroup.enter(_group(host.name)), sh("exec {}", nspawn))]
+        return ["setsid", "--fork", "sh", "-euc", lines(cgroup.enter(_group(host.name)), sh("exec {}", nspawn))]
 
     def _undamaged(self, host: Host) -> bool:
         group = _group(host.name)
@@ -160,6 +162,8 @@ class Nspawn:
         processes.kill(processes.container(_group(name)))
         if not processes.wait_gone(processes.supervisor(_group(name)), timeout=5):
             processes.kill(processes.supervisor(_group(name)))
+            # It may have been about to boot when we first looked.
+            processes.kill(processes.container(_group(name)))
         cgroup.remove(_group(name))
         network.remove_link(_port(name))
 

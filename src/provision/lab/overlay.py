@@ -60,23 +60,31 @@ class Overlay:
         # With its extended attributes: they say which folders replace those below.
         run("cp", "-a", str(self._stack()[0]), str(layer))
 
-    def snapshot(self, name: str) -> None:
-        """Keep what is written so far; nothing may run in it, and afterwards it is not mounted."""
+    def require_room(self) -> None:
+        """Raise ProvisionError where a snapshot would be one layer too many."""
         stack = self._stack()
         if len(stack) > _MOST_LAYERS:
             raise ProvisionError(
                 f"{self._folder.name} has {len(stack)} layers, and a snapshot would be one too many",
-                hint="go back to an earlier one first: provision lab restore",
+                hint="restore one that was made earlier and has another name, or begin anew: provision lab down",
             )
+
+    def snapshot(self, name: str) -> None:
+        """Keep what is written so far; nothing may run in it, and afterwards it is not mounted."""
+        self.require_room()
+        before = self._record.read_text()
         self.unmount()
+        # First, so that what is kept is never written to.
+        self._begin_layer(self._stack())
         self._snapshots.mkdir(exist_ok=True)
-        replace_file(self._snapshots / name, self._record.read_text())
-        self._begin_layer(stack)
+        replace_file(self._snapshots / name, before)
+        self._forget_unused()
 
     def restore(self, name: str) -> None:
         """Drop what was written since the snapshot; nothing may run in it, and afterwards it is not mounted."""
         self.unmount()
         self._begin_layer(_stack(self._snapshots / name))
+        self._forget_unused()
 
     def snapshots(self) -> list[str]:
         """The names of the snapshots, in the order of their making."""
@@ -91,13 +99,16 @@ class Overlay:
         return _stack(self._record)
 
     def _begin_layer(self, lower: Sequence[Path]) -> None:
-        """Put a new topmost layer over these, then forget those that neither this nor a snapshot uses."""
+        """Put a new topmost layer over these."""
         numbers = [int(layer.name) for layer in self._layers.glob("*")]
         layer = self._layers / f"{max(numbers, default=0) + 1:06}"
         for part in ("upper", "work"):
             (layer / part).mkdir(parents=True)
             (layer / part).chmod(0o755)  # The mode of upper is the mode of the host's /.
         replace_file(self._record, json.dumps([str(layer / "upper"), *map(str, lower)]))
+
+    def _forget_unused(self) -> None:
+        """Delete the layers that neither the file system nor a snapshot is made of."""
         records = [self._record, *(self._snapshots / name for name in self.snapshots())]
         used = {path for record in records for path in _stack(record)}
         for layer in self._layers.glob("*"):

@@ -21,8 +21,11 @@ Test = Callable[[Path], bool]
 
 
 def container(group: str) -> Test:
-    """Processes of the container that systemd-nspawn runs in control group ``group``: those in its ``payload``."""
-    return lambda process: any(path.startswith(f"/{group}/payload/") for path in _groups(process))
+    """Processes of the container that systemd-nspawn runs in control group ``group``: those in its ``payload``.
+
+    Its init is in that itself until it has moved to ``init.scope`` below.
+    """
+    return lambda process: any(f"{path}/".startswith(f"/{group}/payload/") for path in _groups(process))
 
 
 def supervisor(group: str) -> Test:

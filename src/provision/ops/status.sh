@@ -102,8 +102,9 @@ sites() {
 		[ -e "$file" ] || continue
 		folder=${file%/*}
 		site=${folder##*/} authority=${folder%/*}
-		# Caddy keeps those of names that it was once told.
-		grep -rqsF -- "${site#wildcard_}" /etc/caddy || continue
+		# Caddy keeps those of names that it was once told, and example.org is no part of app.example.org.
+		name=$(printf '%s\n' "$site" | sed 's/^wildcard_/*/; s/[.*]/[&]/g')
+		grep -rqisE -- "(^|[^[:alnum:].-])$name([^[:alnum:].-]|\$)" /etc/caddy || continue
 		tell "certificate ${authority##*/} $site=$(sed -n '/^-----BEGIN/,/^-----END/ { /^-----/!p; }; /^-----END/q' \
 			"$file" | tr -d '\r\n')"
 	done
