@@ -72,6 +72,7 @@ def test_cut_after_its_switch_it_is_not_taken_back(
     cut("after")
 
     assert mirror.answer("/version")["version"] == mirror.version - 1
+    assert "it was rolled back" in str(provision("plan", mirror.inventory))
     assert "this deployment of mirror was rolled back" in mirror.up(code=1).log
     assert mirror.answer("/version")["version"] == mirror.version - 1
 

@@ -383,6 +383,14 @@ def test_a_reading_that_was_cut_off_is_no_reason_to_deploy(deployment: Deploymen
         deployment.change(changes(deployment, {"rc": status}))
 
 
+def test_a_plan_says_that_what_was_rolled_back_is_not_deployed(deployment: Deployment) -> None:
+    there = {"digest": "another", f"rolled_back_{deployment.digest(FACTS)}": "yes"}
+    (said,) = deployment.remarks(changes(deployment, there))
+    assert said == "it was rolled back: `up` ends with 1 here until the app changes, or with --retry"
+    again = replace(deployment, retry=True)
+    assert "it was rolled back" not in str([*again.remarks(changes(again, there))])
+
+
 @pytest.mark.parametrize("kind", [Release, Build, Deployment, Removal])
 def test_reads_need_only_the_name_and_say_nothing_on_a_bare_host(kind: type[Resource]) -> None:
     (read,) = (read for read in partial(kind, {"name": "no-such-app-here"}).reads() if isinstance(read, Shell))

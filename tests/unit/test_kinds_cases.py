@@ -170,7 +170,7 @@ def test_fields_are_named_as_in_ansible(kind: type) -> None:
     names = [name for name, candidate in KINDS.items() if candidate is kind]
     theirs = {option for name in names for option in ansible_options(name)}
     ours = {alias for option in fields_of(kind) for alias in (option.name, *option.aliases)}
-    assert ours - theirs <= {"unless", "environment", "validate_tree", "checksum"}
+    assert ours - theirs <= {"unless", "environment", "validate_tree", "tried_by", "checksum"}
 
 
 def steps_of_all_cases() -> Iterator[Step]:

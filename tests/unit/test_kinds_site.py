@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from provision.plan import compare
-from provision.resources.base import Facts
+from provision.resources.base import Facts, Package
 from provision.resources.listeners import parse
 from provision.resources.site import Site
 
@@ -40,6 +40,22 @@ def test_a_missing_certificate_is_named(app_port: int, what: str) -> None:
         f"{what} is up; no certificate yet: b.example.com resolves to 192.0.2.7, this host is 10.0.0.5; "
         "Caddy retries by itself"
     ]
+
+
+@pytest.mark.parametrize(
+    ("source", "version", "named"),
+    [
+        ("official", "2.6.2-5", True),
+        ("official", "2.11.7", False),
+        ("official", "", False),
+        ("distro", "2.6.2-5", False),
+    ],
+)
+def test_a_caddy_of_another_source_is_named(source: Any, version: str, named: bool) -> None:
+    site = Site(name=NAMES, tls="internal", source=source)
+    notices = site.notices({Package("caddy"): {"status": "installed", "version": version}})
+    assert [text.startswith("Caddy 2.6.2-5 is the distribution's") for text in notices] == [True] * named
+    assert (Package("caddy") in site.reads()) == (source == "official")
 
 
 @pytest.mark.parametrize("site", [Site(name=NAMES, tls="off"), Site(name=())])
@@ -117,6 +133,7 @@ def test_a_balancer_takes_addresses_and_names(upstream: str) -> None:
         ({"upstreams": ("",)}, "is no address or name"),
         ({"upstreams": ("--help",)}, "is no address or name"),
         ({"name": ("--help",)}, "is no host name"),
+        ({"name": ("api.bücher.example",)}, "is written api.xn--bcher-kva.example in the DNS, and here too"),
         ({"name": ("*.-a.example.com",)}, "is no host name"),
         ({"upstreams": ("10.0.0.5",), "app_port": 8000}, r"give it roles: \[caddy\]"),
     ],

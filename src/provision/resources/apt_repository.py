@@ -17,7 +17,8 @@ class Deb822Repository:
     """``/etc/apt/sources.list.d/NAME.sources``, and its key in ``/etc/apt/keyrings/NAME.asc``.
 
     ``signed_by`` is a file with the ASCII-armored public key. A later ``package`` task refreshes apt's index by itself,
-    since the source is newer than it.
+    since the source is newer than it. A ``NAME.list`` in the older format is replaced: apt reads no source at all
+    where two files name one repository and different keys.
     """
 
     IDENTITY: ClassVar[tuple[str, ...]] = ("name",)
@@ -47,19 +48,31 @@ class Deb822Repository:
         return "/etc/apt/sources.list.d/" + self.name + ".sources"
 
     @property
+    def _older(self) -> str:
+        return "/etc/apt/sources.list.d/" + self.name + ".list"
+
+    @property
     def _key(self) -> str:
         return "/etc/apt/keyrings/" + self.name + ".asc"
 
     def reads(self) -> Iterable[Read]:
-        """Both files, and the source's text for a diff."""
-        return (Stat(self._source), Digest(self._source), Content(self._source), Stat(self._key), Digest(self._key))
+        """Both files, the source's text for a diff, and whether there is an older one."""
+        return (
+            Stat(self._older),
+            Stat(self._source),
+            Digest(self._source),
+            Content(self._source),
+            Stat(self._key),
+            Digest(self._key),
+        )
 
     def desired(self, facts: Facts) -> State:
         """Both files, or neither; without ``signed_by`` the key is not ours."""
         if self.state == "absent":
             return {Stat(self._source)["type"]: "absent", Stat(self._key)["type"]: "absent"}
         key = desired_file(self._key, self.signed_by.data) if self.signed_by else {}
-        return {**key, **desired_file(self._source, self._text().encode())}
+        older = {Stat(self._older)["type"]: "absent"}
+        return {**key, **older, **desired_file(self._source, self._text().encode())}
 
     def change(self, diff: Diff) -> list[Step]:
         """The key first: a source that names a missing key makes every ``apt-get update`` fail."""
@@ -70,7 +83,8 @@ class Deb822Repository:
             # apt before 2.4 does not bring this folder.
             script = lines("install -d -m 0755 /etc/apt/keyrings", replace_file(self._key))
             steps.append(Step(script, files={"content": self.signed_by.data}))
-        steps.append(Step(replace_file(self._source), files={"content": self._text().encode()}))
+        script = lines(replace_file(self._source), sh("rm -f -- {}", self._older))
+        steps.append(Step(script, files={"content": self._text().encode()}))
         return steps
 
     def preview(self) -> Preview | None:

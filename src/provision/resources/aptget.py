@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from provision.shell import Sh, lines
 
+# needrestart only lists: by itself it would restart all that serves, for a package that has nothing to do with it.
 _SETTINGS = Sh("""\
 patience=600 # seconds for cloud-init, and for another process to let go of the locks
-export DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=a APT_LISTCHANGES_FRONTEND=none UCF_FORCE_CONFFOLD=1
+export DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l APT_LISTCHANGES_FRONTEND=none UCF_FORCE_CONFFOLD=1
 apt_get() {
     apt-get --quiet --assume-yes -o DPkg::Lock::Timeout="$patience" -o Dpkg::Use-Pty=0 -o Acquire::Retries=3 \\
         -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$@"

@@ -159,7 +159,9 @@ class Deployment(Loosened, Recipe):
         return [self._deploy(diff)]
 
     def remarks(self, diff: Diff) -> Iterable[str]:
-        """The arithmetic of a new deployment's memory, for a plan."""
+        """The arithmetic of a new deployment's memory, for a plan; and that it is none, where it was rolled back."""
+        if not self.retry and diff.before(self._read[f"rolled_back_{self.digest(diff.facts)}"]) == "yes":
+            return ["it was rolled back: `up` ends with 1 here until the app changes, or with --retry"]
         return [self._sizes(diff).summary] if diff.differs("digest", "sized_for") else []
 
     def notices(self, readings: Mapping[Read, Reading]) -> list[str]:

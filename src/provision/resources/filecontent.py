@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
+import re
 import shlex
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
@@ -12,10 +13,14 @@ from typing import ClassVar
 
 from provision.resources.base import Content, Diff, Digest, Facts, Preview, Read, Stat, State, Step
 from provision.resources.fields import Mode
+from provision.resources.replaced import keep_old
 from provision.shell import Sh, lines, sh
 
 PREVIEW_LIMIT = 64 * 1024
 """Bytes above which no diff of a content is shown, as in the read ``Content``."""
+
+UNIT = re.compile(r"[A-Za-z0-9:_.\\@][A-Za-z0-9:_.\\@-]*\.[a-z]+")
+"""The full name of a unit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +30,9 @@ class FileContent(ABC):
     ``validate`` is a command without shell features; its ``%s`` is the new file, before that takes the old one's
     place. With ``validate_tree``, a folder above ``dest``, it is a copy of that folder with the new file in place:
     two files that are valid alone can make an invalid whole.
+
+    ``tried_by`` is the full name of the unit that a handler restarts or reloads for the file. Where that fails, the old
+    file is put back, and the unit goes on as before.
     """
 
     IDENTITY: ClassVar[tuple[str, ...]] = ("dest",)
@@ -35,6 +43,7 @@ class FileContent(ABC):
     mode: Mode = field(default=Mode("0644"))
     validate: str = ""
     validate_tree: str = ""
+    tried_by: str = ""
 
     def __post_init__(self) -> None:
         check_path("dest", self.dest)
@@ -42,6 +51,8 @@ class FileContent(ABC):
         if self.validate and "%s" not in self.validate:
             raise ValueError("validate has no %s, the place for the path that is to be checked")
         shlex.split(self.validate)
+        if self.tried_by and not UNIT.fullmatch(self.tried_by):
+            raise ValueError(f"tried_by {self.tried_by!r} is no full name of a unit, such as caddy.service")
         if self.validate_tree:
             check_path("validate_tree", self.validate_tree)
             if not self.validate:
@@ -63,7 +74,8 @@ class FileContent(ABC):
 
     def change(self, diff: Diff) -> list[Step]:
         """One step: write beside ``dest``, validate, rename."""
-        check = validation(self.dest, self.validate, self.validate_tree)
+        keep = keep_old(self.tried_by) if self.tried_by else ""
+        check = lines(validation(self.dest, self.validate, self.validate_tree) or "", keep)
         script = replace_file(self.dest, owner=self.owner, group=self.group, mode=self.mode, check=check)
         return [Step(script, files={"content": self.data()})]
 

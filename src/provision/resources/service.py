@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
+from provision.resources import replaced
 from provision.resources.base import Diff, Facts, Read, Shell, State, Step, Unit
 from provision.resources.fields import option
 from provision.shell import Sh, lines, sh
@@ -91,9 +92,11 @@ def act(unit: str, action: Action) -> Step:
 
     ``restarted`` and ``reloaded`` start a unit that is not running, as Ansible's do; ``reloaded`` restarts a unit that
     cannot reload. A oneshot unit that ends well is a success of ``restarted``, and never one of ``started``.
+
+    Where a unit that ran does not take files that say ``tried_by``, those of before are put back, and it goes on.
     """
     verb = {"started": "start", "restarted": "restart", "reloaded": "reload-or-restart"}[action]
-    script = lines(sh("unit={} verb={}", unit, verb), _DAEMON_RELOAD, _WATCH, _ACT)
+    script = lines(sh("unit={} verb={}", unit, verb), _DAEMON_RELOAD, replaced.FUNCTIONS, _WATCH, _ACT)
     return Step(script, abort=sh("systemctl stop -- {}", unit))
 
 
@@ -162,7 +165,11 @@ stays_up() {
 }
 fail() {
     exec >&2
-    echo "$unit does not stay up; it is $active ($sub): result $result, exit status ${status:-none}"
+    if [ "$verb/$active" = reload-or-restart/active ]; then
+        echo "$unit cannot reload, and runs on as it was"
+    else
+        echo "$unit does not stay up; it is $active ($sub): result $result, exit status ${status:-none}"
+    fi
     if [ "$type/$active/$result" = oneshot/inactive/success ]; then
         echo "$unit is Type=oneshot without RemainAfterExit=yes: it ends and cannot stay started"
     fi
@@ -175,11 +182,25 @@ fail() {
         echo "ReadWritePaths= adds to that, for Caddy in caddy_service_options (docs/how-to/hardening.md)"
         ;;
     esac
+    if [ "$back" = yes ]; then go_back; fi
     exit 1
+}
+go_back() {
+    put_back
+    systemctl daemon-reload
+    systemctl reset-failed -- "$unit" 2>/dev/null || :
+    if systemctl "$verb" -- "$unit" && stays_up; then
+        forget_old
+        echo "$unit goes on with what it had before"
+    else
+        echo "$unit does not run with what it had before either"
+    fi
 }""")
 
 _ACT = Sh("""\
 type='' active='' sub='' result='' status='' invocation='' began=$(date +%s)
+if can_go_back; then back=yes; else back=no; fi
 systemctl reset-failed -- "$unit" 2>/dev/null || : # or an earlier crash loop makes this start "too quick"
 systemctl "$verb" -- "$unit" || { observe && fail; }
-stays_up || fail""")
+stays_up || fail
+forget_old""")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from provision.resources import listeners
-from provision.resources.base import Diff, Facts, Property, Read, Reading, Shell, State, Step
+from provision.resources.base import Diff, Facts, Package, Property, Read, Reading, Shell, State, Step
 from provision.resources.certificates import look, missing
 from provision.resources.listeners import Listener
 from provision.resources.programs import program
@@ -18,10 +18,15 @@ from provision.shell import lines, sh
 PRIVATE_RANGES = "private_ranges"
 """Caddy's word for all private networks."""
 
-_NAME = re.compile(r"(?:\*\.)?(?!-)[\w-]+(?:\.(?!-)[\w-]+)*")
+_NAME = re.compile(r"(?:\*\.)?(?!-)[\w-]+(?:\.(?!-)[\w-]+)*", re.ASCII)
 _UPSTREAM = re.compile(r"(?:(?!-)[\w.-]+|\[[0-9a-f:]+\])(?::\d{1,5})?", re.IGNORECASE)
 _PATH = re.compile(r"(?:/[\w.~-]+)*")
 
+_INSTALLED = Package("caddy")
+_NOT_OFFICIAL = (
+    "Caddy {} is the distribution's, and what is installed is not upgraded: `apt-get install caddy` on the host brings "
+    "the official one; or say caddy_source: distro"
+)
 
 HELD = """
 [ ! -d /var/lib/caddy ] || exit 0
@@ -74,6 +79,8 @@ class Site:
     """Number of those that are kept."""
     access_log_days: int = 30
     """Days for which they are kept."""
+    source: Literal["official", "distro", "url"] = "distro"
+    """Where Caddy comes from."""
 
     def __post_init__(self) -> None:
         for name in self.name:
@@ -110,7 +117,8 @@ class Site:
 
     def reads(self) -> Iterable[Read]:
         """One look into Caddy's storage, and where there is no Caddy one at its ports."""
-        return [self._ports_read, *([self._read] if self._certified else [])]
+        installed = [_INSTALLED] if self.source == "official" else []
+        return [self._ports_read, *([self._read] if self._certified else []), *installed]
 
     @property
     def ports(self) -> tuple[int, ...]:
@@ -149,9 +157,12 @@ class Site:
         ports = readings.get(self._ports_read, {})
         held = [holder for port in self.ports if (holder := listeners.named(port, ports.get(f"port {port}", "")))]
         found = readings.get(self._read, {}) if self._certified else {}
+        # Debian's versions have a revision of Debian's, those of the official repository have none.
+        version = readings.get(_INSTALLED, {}).get("version", "")
+        older = [_NOT_OFFICIAL.format(version)] if self.source == "official" and "-" in version else []
         up = "the app" if self.app_port else "Caddy"
         said = [missing(name, found) for name in self._certified if found.get(name) != "own" or self.tls == "auto"]
-        return [*map(_in_the_way, held), *(f"{up} is up; {text}" for text in said if text)]
+        return [*map(_in_the_way, held), *older, *(f"{up} is up; {text}" for text in said if text)]
 
     def urls(self, readings: Mapping[Read, Reading]) -> list[str]:
         """Where clients find the site; a trusted proxy before plain HTTP is what they talk to, and in HTTPS."""
@@ -173,6 +184,12 @@ def ports(names: tuple[str, ...], tls: str, http_port: int) -> tuple[int, ...]:
 
 def check_name(name: str) -> None:
     """Raise ValueError for what no site can be called."""
+    if not name.isascii():
+        # As browsers and certificate authorities write it.
+        written = "".join(
+            f".{part}" if part.isascii() else f".xn--{part.encode('punycode').decode()}" for part in name.split(".")
+        )
+        raise ValueError(f"name {name!r} is written {written[1:]} in the DNS, and here too")
     if not _NAME.fullmatch(name):
         raise ValueError(f"name {name!r} is no host name such as api.example.com; give several as a list")
     if name.isdecimal():

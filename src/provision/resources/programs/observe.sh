@@ -47,6 +47,7 @@ observe() {
 	for stamp in "$home"/migrated/*; do
 		[ ! -f "$stamp" ] || echo "migrated_${stamp##*/}=yes"
 	done
+	[ ! -e "$home/rolled-back" ] || sed 's/.*/rolled_back_&=yes/' "$home/rolled-back"
 	[ -d "$home/slots" ] || return 0
 	slot=$(active_slot)
 	[ -n "$slot" ] || return 0

@@ -1,0 +1,73 @@
+"""A configuration that is valid and with which Caddy cannot run: what was there before is put back, and serves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from tests.e2e.cli import wait_for
+from tests.e2e.placed import Place, Placed
+
+FILES = ("etc/caddy/Caddyfile", "etc/caddy/sites/mirror.caddy", "etc/systemd/system/caddy.service.d/provision.conf")
+
+
+@pytest.fixture(scope="module")
+def mirror(place: Place) -> Placed:
+    mirror = place("mirror", app_workers=1)
+    mirror.settle()
+    return mirror
+
+
+@contextmanager
+def listener(mirror: Placed, port: int) -> Iterator[None]:
+    """Somebody else who listens on a port of the host."""
+    mirror.view.check_output("systemd-run --quiet --unit=listener python3 -m http.server %s", str(port))
+    try:
+        wait_for("a listener", lambda: mirror.view.socket(f"tcp://0.0.0.0:{port}").is_listening)
+        yield
+    finally:
+        mirror.view.check_output("systemctl stop listener")
+
+
+def refused(mirror: Placed, scheme: str = "https", **variables: object) -> str:
+    """What a run with these variables prints; it changes nothing that lasts."""
+
+    def files() -> list[str]:
+        return [(mirror.root / name).read_text() for name in FILES]
+
+    before = files()
+    mirror.set(**variables)
+    log = mirror.up(code=1).log
+    assert files() == before
+    assert f'"version":{mirror.version}' in mirror.curl(f"{scheme}://{mirror.domain}/version").stdout
+    assert "caddy.service goes on with what it had before" in log
+    return log
+
+
+def test_a_port_that_is_taken(mirror: Placed) -> None:
+    with listener(mirror, 8088):
+        log = refused(mirror, caddy_http_port=8088)
+
+    assert "address already in use" in log
+    assert "put back as it was: /etc/caddy/Caddyfile" in log
+    mirror.set(caddy_http_port=80)
+    mirror.settle()
+
+
+def test_a_unit_that_cannot_start(mirror: Placed) -> None:
+    log = refused(mirror, caddy_service_options={"ReadWritePaths": "/data/missing"})
+
+    assert "put back as it was: /etc/systemd/system/caddy.service.d/provision.conf" in log
+    mirror.set(caddy_service_options={})
+    mirror.settle()
+
+
+def test_https_where_its_port_is_taken(mirror: Placed) -> None:
+    mirror.set(caddy_tls="off")
+    mirror.settle()
+    with listener(mirror, 443):
+        log = refused(mirror, "http", caddy_tls="internal")
+
+    assert "address already in use" in log
+    mirror.settle()

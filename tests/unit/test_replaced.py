@@ -1,0 +1,126 @@
+"""Old files are kept until their unit has taken the new ones, and put back where it does not."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from provision.resources import replaced
+from provision.resources.copy import Copy
+from provision.resources.service import Action, act
+
+from .live_host import ME, Host
+
+# A unit that runs whatever stands in its files, but for the word `bad`.
+SYSTEMCTL = """\
+#!/bin/sh
+case $1 in
+show) echo Type=notify; if [ -e "$STATE/down" ]; then echo ActiveState=failed; else echo ActiveState=active; fi ;;
+is-active) [ ! -e "$STATE/down" ] ;;
+restart | start | reload-or-restart)
+    echo "$1" >>"$STATE/log"
+    if ! grep -rqs bad "$STATE/etc"; then rm -f "$STATE/down"; exit 0; fi
+    [ "$1" = reload-or-restart ] || : >"$STATE/down"
+    exit 1
+    ;;
+esac
+"""
+
+
+class Unit:
+    """``web.service``, its files and what is kept of them."""
+
+    def __init__(self, shell: str, folder: Path) -> None:
+        self._shell, self._state = shell, folder
+        self.etc, self.kept = folder / "etc", folder / "replaced" / "web.service"
+        self.etc.mkdir()
+        (folder / "bin").mkdir()
+        for name, text in {"systemctl": SYSTEMCTL, "journalctl": "#!/bin/sh\n"}.items():
+            (folder / "bin" / name).write_text(text)
+            (folder / "bin" / name).chmod(0o755)
+        (folder / "scratch").mkdir()
+        self._host = Host(shell, folder / "scratch")
+
+    def write(self, name: str, text: str) -> None:
+        """As a task does."""
+        self._host.converge(Copy(dest=str(self.etc / name), content=text, tried_by="web.service", **ME))
+
+    def act(self, action: Action) -> tuple[int, str]:
+        """As a handler does."""
+        script = act("web.service", action).script.replace("/var/lib/provision", str(self._state))
+        ran = subprocess.run(
+            [str(shutil.which(self._shell)), "-eu", "-c", script],
+            env={**os.environ, "STATE": str(self._state), "PATH": f"{self._state / 'bin'}:{os.environ['PATH']}"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        return ran.returncode, ran.stdout
+
+    @property
+    def log(self) -> list[str]:
+        """What was done to it."""
+        return (self._state / "log").read_text().split()
+
+    @property
+    def files(self) -> dict[str, str]:
+        """All of them."""
+        return {path.name: path.read_text() for path in self.etc.iterdir()}
+
+
+@pytest.fixture(params=["dash", "bash"])
+def unit(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Unit:
+    monkeypatch.setattr(replaced, "REPLACED", str(tmp_path / "replaced"))
+    return Unit(request.param, tmp_path)
+
+
+@pytest.mark.parametrize(("action", "verb"), [("restarted", "restart"), ("reloaded", "reload-or-restart")])
+def test_what_a_unit_does_not_take_is_put_back(unit: Unit, action: Action, verb: str) -> None:
+    unit.write("a b", "one")
+    assert unit.act(action) == (0, "")
+    assert not unit.kept.exists()
+    (unit.etc / "a b").chmod(0o600)
+    unit.write("a b", "two")
+    unit.write("a b", "bad")
+    unit.write("new", "also")
+
+    status, said = unit.act(action)
+
+    assert status == 1
+    assert unit.files == {"a b": "one"}
+    assert (unit.etc / "a b").stat().st_mode & 0o777 == 0o600
+    assert said.splitlines()[-3:] == [
+        f"put back as it was: {unit.etc}/a b",
+        f"removed again: {unit.etc}/new",
+        "web.service goes on with what it had before",
+    ]
+    assert unit.log == [verb] * 3
+    assert not unit.kept.exists()
+
+
+def test_what_did_not_run_before_has_nothing_to_go_back_to(unit: Unit) -> None:
+    unit.write("file", "bad")
+    (unit.etc.parent / "down").touch()
+
+    status, said = unit.act("started")
+
+    assert status == 1
+    assert unit.files == {"file": "bad"}
+    assert "put back" not in said
+    unit.write("file", "good")
+    assert unit.act("started") == (0, "")
+    assert not unit.kept.exists()
+
+
+def test_what_does_not_run_either_way_is_said(unit: Unit) -> None:
+    (unit.etc / "other").write_text("bad")
+    unit.write("file", "new")
+
+    status, said = unit.act("restarted")
+
+    assert (status, said.splitlines()[-1]) == (1, "web.service does not run with what it had before either")
+    assert unit.files == {"other": "bad"}
