@@ -13,11 +13,12 @@ import yaml
 from click.testing import CliRunner
 
 from provision.cli.lab import lab as command
-from provision.errors import ConfigError
+from provision.errors import ConfigError, ProvisionError
 from provision.lab import processes
 from provision.lab.lab import Lab
 from provision.lab.network import Network
 from provision.lab.provider import Host, Image
+from provision.lab.records import Records
 
 # One value per boot: the time at which systemd started.
 _BOOT = "systemctl show --property UserspaceTimestampMonotonic --value"
@@ -28,7 +29,7 @@ _SOURCES = {
     "link": "ip -brief link",
     "rule": "iptables-save",
     "mount": "cat /proc/self/mounts",
-    "control group": "find /sys/fs/cgroup -type d -name 'provision-lab-*'",
+    "control group": "find /sys/fs/cgroup -type d -name 'provision-*'",
     "nspawn": "ls /run/systemd/nspawn/propagate",
 }
 
@@ -167,20 +168,20 @@ def test_up_repairs_a_host_whose_supervisor_was_killed(own_name: str, lab_base: 
     lab = Lab.up(own_name, lab_base)
     (host,) = lab.hosts
     lab.run(host, "echo kept >/etc/kept && sync")
-    processes.kill(processes.supervisor(f"provision-lab-{host.name}"))
+    processes.kill(processes.supervisor(_group(lab_base, host)))
 
     lab.ensure(1, Image())
 
     assert lab.run(host, "cat /etc/kept").stdout == "kept\n"
-    assert processes.exists(processes.supervisor(f"provision-lab-{host.name}"))
+    assert processes.exists(processes.supervisor(_group(lab_base, host)))
 
 
 def test_up_repairs_a_lab_after_a_reboot_of_the_machine(own_name: str, lab_base: Path) -> None:
     lab = Lab.up(own_name, lab_base)
     (host,) = lab.hosts
     lab.run(host, "echo kept >/etc/kept && sync")
-    processes.kill(processes.container(f"provision-lab-{host.name}"))
-    assert processes.wait_gone(processes.supervisor(f"provision-lab-{host.name}"), timeout=10)
+    processes.kill(processes.container(_group(lab_base, host)))
+    assert processes.wait_gone(processes.supervisor(_group(lab_base, host)), timeout=10)
     subprocess.run(["umount", str(lab.root(host))], check=True)
     _network(host).remove()
 
@@ -220,6 +221,23 @@ def test_the_commands_leave_nothing(own_name: str, lab_base: Path, tmp_path: Pat
     assert _traces(own_name, bridge) == []
     assert not (lab_base / "labs" / own_name).exists()
     assert not inventory.exists()
+
+
+def test_a_namesake_in_another_folder_is_left_alone(own_name: str, lab_base: Path, tmp_path: Path) -> None:
+    lab, other = Lab.up(own_name, lab_base), Lab(own_name, tmp_path)
+    (host,) = lab.hosts
+    boot = lab.run(host, _BOOT).stdout
+
+    with pytest.raises(ProvisionError, match=f"a host {host.name} of another folder"):
+        other.add()
+    other.down()
+
+    assert lab.run(host, _BOOT).stdout == boot != ""
+    assert lab.running(host)
+
+
+def _group(lab_base: Path, host: Host) -> str:
+    return f"{Records(lab_base, re.sub('[0-9]+$', '', host.name)).mark}-{host.name}"
 
 
 def _network(host: Host) -> Network:

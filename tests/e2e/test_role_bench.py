@@ -14,6 +14,7 @@ from tests.e2e.cli import PROVISION, wait_for
 from tests.unit.cli_site import write
 
 from provision.lab.lab import Lab
+from provision.lab.records import Records
 
 ROLES = Path(__file__).parents[2] / "roles"
 
@@ -53,7 +54,7 @@ def gone(lab_base: Path) -> Callable[[str], bool]:
     """``gone("test1")``: nothing of this host is left, nor of its lab."""
 
     def gone(host: str) -> bool:
-        groups = list(Path("/sys/fs/cgroup").rglob(f"provision-lab-{host}"))
+        groups = list(Path("/sys/fs/cgroup").rglob(f"{Records(lab_base, lab_of(host)).mark}-{host}"))
         root = lab_base / "labs" / lab_of(host)
         links = subprocess.run(["ip", "-brief", "link"], capture_output=True, text=True, check=True).stdout
         mounts = Path("/proc/self/mounts").read_text()

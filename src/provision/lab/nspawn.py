@@ -63,6 +63,7 @@ class Nspawn:
 
     def create(self, number: int, image: Image, layers: Sequence[Path] = ()) -> Host:
         """Lay an overlay on the layers and the image, and give it the host's own name, address and keys."""
+        self._refuse_namesake(self._records.name(number))
         lower = ensure_image(self._records.base, image)
         self._claim_network()
         host = self._host(number, image)
@@ -80,6 +81,7 @@ class Nspawn:
         if self._undamaged(host):
             self._network().attach(_port(host.name))
             return host
+        self._refuse_namesake(host.name)
         self._end(host.name)
         self._overlay(host.name).mount()
         with self.log(host).open("wb") as log:
@@ -121,7 +123,7 @@ class Nspawn:
 
     def running(self, host: Host) -> bool:
         """Whether a process lives in the container."""
-        return processes.exists(processes.container(_group(host.name)))
+        return processes.exists(processes.container(self._group(host.name)))
 
     def log(self, host: Host) -> Path:
         """What systemd-nspawn and the console said since the last boot."""
@@ -150,22 +152,38 @@ class Nspawn:
             *("--settings=no", "--link-journal=no", "--resolv-conf=off", "--timezone=off"),
         ]
         # --fork makes init its parent: it outlives us and leaves no zombie.
-        return ["setsid", "--fork", "sh", "-euc", lines(cgroup.enter(_group(host.name)), sh("exec {}", nspawn))]
+        return ["setsid", "--fork", "sh", "-euc", lines(cgroup.enter(self._group(host.name)), sh("exec {}", nspawn))]
 
     def _undamaged(self, host: Host) -> bool:
-        group = _group(host.name)
+        group = self._group(host.name)
         tests = (processes.supervisor(group), processes.container(group))
         return all(processes.exists(test) for test in tests) and network.exists(_port(host.name))
 
     def _end(self, name: str) -> None:
         # The container first: systemd-nspawn then tidies up and ends by itself. Killing it alone leaves the container.
-        processes.kill(processes.container(_group(name)))
-        if not processes.wait_gone(processes.supervisor(_group(name)), timeout=5):
-            processes.kill(processes.supervisor(_group(name)))
+        processes.kill(processes.container(self._group(name)))
+        if not processes.wait_gone(processes.supervisor(self._group(name)), timeout=5):
+            processes.kill(processes.supervisor(self._group(name)))
             # It may have been about to boot when we first looked.
-            processes.kill(processes.container(_group(name)))
-        cgroup.remove(_group(name))
-        network.remove_link(_port(name))
+            processes.kill(processes.container(self._group(name)))
+        cgroup.remove(self._group(name))
+        if not self._has_namesake(name):
+            network.remove_link(_port(name))
+
+    def _group(self, name: str) -> str:
+        return f"{self._records.mark}-{name}"
+
+    def _has_namesake(self, name: str) -> bool:
+        """Does a host of this name run for a lab of another folder? Names of interfaces are the machine's."""
+        alike = re.compile(rf"provision-[0-9a-f]{{8}}-{re.escape(name)}")
+        return any(alike.fullmatch(group) for group in processes.groups() - {self._group(name)})
+
+    def _refuse_namesake(self, name: str) -> None:
+        if self._has_namesake(name):
+            raise ProvisionError(
+                f"a host {name} of another folder of labs runs on this machine",
+                hint="--name names another lab; PROVISION_LAB_DIR, or HOME, says in which folder labs are",
+            )
 
     def _discard(self, name: str) -> None:
         self._end(name)
@@ -203,7 +221,3 @@ def _allow_watches() -> None:
 def _port(name: str) -> str:
     # How systemd-nspawn calls the machine's end of the cable (--network-bridge).
     return f"vb-{name}"
-
-
-def _group(name: str) -> str:
-    return f"provision-lab-{name}"

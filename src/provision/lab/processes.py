@@ -33,6 +33,15 @@ def supervisor(group: str) -> Test:
     return lambda process: any(path in (f"/{group}", f"/{group}/supervisor") for path in _groups(process))
 
 
+def groups() -> set[str]:
+    """The names of the control groups below the root that hold a process, in themselves or below."""
+    found = set()
+    for pid in _pids():
+        with suppress(OSError):  # It ended while we looked.
+            found |= {path.split("/")[1] for path in _groups(Path("/proc", str(pid)))}
+    return found
+
+
 def _groups(process: Path) -> list[str]:
     # cgroups(7): HIERARCHY:CONTROLLERS:PATH
     return [line.split(":", 2)[2] for line in (process / "cgroup").read_text().splitlines()]

@@ -132,7 +132,7 @@ class Qemu:
 
     def running(self, host: Host) -> bool:
         """Whether its QEMU lives; it ends when the VM powers off."""
-        return processes.exists(processes.supervisor(_group(host.name)))
+        return processes.exists(processes.supervisor(self._group(host.name)))
 
     def log(self, host: Host) -> Path:
         """What QEMU and the console said since the last boot."""
@@ -159,7 +159,7 @@ class Qemu:
     def _boot(self, host: Host, *more: str) -> None:
         log = self.log(host)
         log.write_bytes(b"")
-        boot = lines(cgroup.enter(_group(host.name)), sh("exec {}", [*self._qemu(host), *more]))
+        boot = lines(cgroup.enter(self._group(host.name)), sh("exec {}", [*self._qemu(host), *more]))
         # In its folder: a path on QEMU's command line could not hold a comma.
         done = subprocess.run(
             ["sh", "-euc", boot],
@@ -194,8 +194,11 @@ class Qemu:
         ]
 
     def _end(self, name: str) -> None:
-        processes.kill(processes.supervisor(_group(name)))
-        cgroup.remove(_group(name))
+        processes.kill(processes.supervisor(self._group(name)))
+        cgroup.remove(self._group(name))
+
+    def _group(self, name: str) -> str:
+        return f"{self._records.mark}-{name}"
 
     def _discard(self, name: str) -> None:
         self._end(name)
@@ -228,7 +231,3 @@ def _address(index: int, number: int) -> str:
 def _listens(address: str) -> bool:
     with socket.socket() as trial:
         return trial.connect_ex((address, _SSH)) == 0
-
-
-def _group(name: str) -> str:
-    return f"provision-lab-{name}"

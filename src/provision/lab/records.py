@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import shutil
 from collections.abc import Iterator
@@ -21,6 +22,11 @@ class Records:
         self.folder = base / "labs" / name
         self._name = name
         self._network = self.folder / "network"
+
+    @property
+    def mark(self) -> str:
+        """What tells this lab from one of its name in another folder, on a machine that has one list of all."""
+        return f"provision-{hashlib.sha256(str(self.folder).encode()).hexdigest()[:8]}"
 
     def name(self, number: int) -> str:
         """What host ``number`` is called."""

@@ -6,7 +6,6 @@ Each lab has a folder with a Vagrantfile of its own, in which Vagrant also keeps
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import os
 import re
@@ -41,9 +40,6 @@ class Vagrant:
         self._folder = self._records.folder / "vagrant"
         self._command = Command(self._folder)
         self._settings_record = self._records.folder / "settings.json"
-        # Labs of other folders and users may have its name, libvirt has one list of all.
-        digest = hashlib.sha256(str(self._records.folder).encode()).hexdigest()
-        self._mark = f"provision-{digest[:8]}"
 
     def require(self) -> None:
         """Raise ProvisionError unless there is a Vagrant."""
@@ -131,7 +127,7 @@ class Vagrant:
         """Remove machines whose creation was cut, the network that libvirt has for them, and the lab's folder."""
         for name in list(self._records.all_names()):
             self._discard(name)
-        remove_network(self._mark)
+        remove_network(self._records.mark)
         self._records.delete_lab()
 
     def _settings(self) -> dict[str, str]:
@@ -178,7 +174,7 @@ class Vagrant:
         if known.exists():
             if not self._command.has_made(name):
                 # A domain of this name that Vagrant has not noted yet would keep it from anything.
-                remove_domain(f"{self._mark}-{name}")
+                remove_domain(f"{self._records.mark}-{name}")
             self._change("destroy", "--force", name)
             shutil.rmtree(known)
 
@@ -187,7 +183,7 @@ class Vagrant:
         machines = {name: Image() for name in self._records.all_names()}
         machines |= {self._records.name(number): image for number, image in self._records.complete()}
         subnet = str(Network(self._records.network or 0).subnet)
-        Vagrantfile(self._settings(), self._mark, subnet, machines).write(self._folder)
+        Vagrantfile(self._settings(), self._records.mark, subnet, machines).write(self._folder)
         self._command.change(*words, log=log)
 
 
