@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -12,6 +13,8 @@ from provision.plan import Item
 from provision.resources.base import LoginProof, Step
 from provision.script import Owner
 from provision.transport.frames import Frame
+
+_Decoder = codecs.getincrementaldecoder("utf-8")
 
 LOG_LINES = 40
 """Lines of a failing step's output kept for its error."""
@@ -70,6 +73,8 @@ class Application:
         self._done = 0
         self._failure: StepFailed | None = None
         self._shut_out: ProvisionError | None = None
+        # A frame may end in the middle of a character.
+        self._decoder = _Decoder("replace")
 
     def __call__(self, frame: Frame) -> None:
         """Take one frame of runner.sh."""
@@ -85,14 +90,19 @@ class Application:
                 self._current, self._log, self._began = item, "", time.monotonic()
                 self._emit(TaskStarted(self._host, item.role, item.name))
             self._shut_out = self._new_login(numbers[0], step.login) if step.login else None
+            self._decoder = _Decoder("replace")
         elif frame.verb == "output":
-            text = frame.body.decode("utf-8", "replace")
-            self._log = (self._log + text)[-64 * 1024 :]
-            self._emit(TaskOutput(self._host, item.name, text))
+            self._output(item, self._decoder.decode(frame.body))
         elif frame.verb == "status":
             self._status(item, step, numbers[1])
 
+    def _output(self, item: Item, text: str) -> None:
+        if text:
+            self._log = (self._log + text)[-64 * 1024 :]
+            self._emit(TaskOutput(self._host, item.name, text))
+
     def _status(self, item: Item, step: Step, status: int) -> None:
+        self._output(item, self._decoder.decode(b"", final=True))
         self._done += 1
         self.running = None
         seconds = time.monotonic() - self._began

@@ -18,6 +18,7 @@ from provision.nearest import did_you_mean
 from provision.playbook import HostPlay
 from provision.resources.kinds import KINDS
 from provision.role import SHIPPED, Modules, Role, load_role
+from provision.scope import FACTS
 from provision.secrets import Secrets
 from provision.source import Sources
 from provision.template_errors import UndefinedVariable
@@ -84,6 +85,8 @@ class Fleet:
             return
         known = {"roles"}.union(*({*(role.arguments or ()), *role.defaults} for role in self._roles.values()))
         for name, node in self._extra.items():
+            if name in FACTS:
+                raise ConfigError(f"{name} is read from the host, so --set cannot change it", position=node.position)
             if name in known or name.startswith("ansible_") or any(_mentions(host, name) for host in hosts):
                 continue
             hint = did_you_mean(name, known, "`provision inventory --host HOST` shows the variables of a host.")

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from provision.resources.base import Change, Diff, Facts, Read, Reading, Resource, Shell, State, Step
+from provision.resources.base import Change, Diff, Facts, Property, Read, Reading, Resource, Shell, State, Step
 from provision.resources.package import Package
 from provision.resources.service import Action, Service, act
 from provision.resources.task import Handler, Playbook, Task
@@ -119,8 +119,14 @@ def stamp_digest(handler: Handler, notifiers: Iterable[tuple[Task, State]]) -> s
     """The digest of the desired state of all notifiers, whatever was selected for this run."""
     digest = hashlib.sha256(repr(handler).encode())
     for task, state in notifiers:
-        digest.update(repr((task.role, task.name, sorted(state.items(), key=repr))).encode())
+        wanted = sorted((_subject(prop), value) for prop, value in state.items())
+        digest.update(repr((task.role, task.name, wanted)).encode())
     return digest.hexdigest()
+
+
+def _subject(prop: Property) -> str:
+    """What a property is of, without the text of the program that reads it: another version has another one."""
+    return prop.name if isinstance(prop.read, Shell) else repr(prop)
 
 
 def build(
@@ -160,9 +166,7 @@ class _Builder:
         self._stale = {
             handler
             for handler, digest in self._handlers.items()
-            if digest
-            and stamps.get(stamp_name(handler)) != digest
-            and any(map(self._in_turn, self._notifiers(handler)))
+            if digest and stamps.get(stamp_name(handler)) != digest and self._has_turn(handler)
         }
         self._notified: dict[Handler, Task] = {}
         self._plan = Plan()
@@ -179,6 +183,11 @@ class _Builder:
 
     def _in_turn(self, task: Task) -> bool:
         return task.when and self._selected(task) and self._stage(task)
+
+    def _has_turn(self, handler: Handler) -> bool:
+        """Does the last of those that notify it come now? Before that it would have to run again."""
+        last = [task for task in self._notifiers(handler) if self._selected(task)][-1:]
+        return any(map(self._stage, last))
 
     def _notifiers(self, handler: Handler) -> Iterator[Task]:
         return (task for task in self._playbook.tasks if task.when and _notifies(task, handler))

@@ -19,7 +19,7 @@ from provision.errors import ConfigError, Position
 from provision.nearest import did_you_mean
 from provision.resources.base import Facts, Read, Resource, partial
 from provision.resources.task import Handler, Playbook, Task
-from provision.role import Role
+from provision.role import Role, check_defaults
 from provision.role_files import RoleFiles
 from provision.schema import Module
 from provision.scope import Scope
@@ -139,18 +139,18 @@ class HostPlay:
         try:
             return Batches(serial.text if serial else "100%", int(max_fail.text) if max_fail else 0)
         except ValueError as error:
-            node = serial or max_fail
-            raise ConfigError(str(error), position=node.position if node else None) from error
+            position = node.position if (node := serial or max_fail) else None
+            raise ConfigError(str(error), position=position) from error
 
     def check(self) -> None:
         """Find what is wrong without any host: names, types, templates, files. Raises the first ConfigError."""
+        check_defaults(self._roles, self._given)
         for role in self._roles:
             if role.arguments is not None:
                 others = [other.name for other in self._roles if other is not role]
                 argument_specs.check_names(role.name, role.arguments, self._defaults, self._given, others)
                 argument_specs.check_required(role.name, role.arguments, self._variables, self._place(role))
-        scopes = [self._scope(facts) for facts in _PLACEHOLDERS]
-        self._check_types(scopes)
+        self._check_types(scopes := [self._scope(facts) for facts in _PLACEHOLDERS])
         _ = self.batches  # what it raises should be known before anything is sent
         handlers = _on_any(scopes, self._handlers)
         for role, source in self._sources():

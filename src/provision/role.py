@@ -5,7 +5,7 @@ Not named roles.py: the folder of shipped roles, ``roles``, lies beside this fil
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -135,3 +135,20 @@ def _arguments(path: Path, meta: Node, vault: Vault | None) -> Mapping[str, Argu
         if (path / "meta" / name).is_file():
             return argument_specs.parse(load(path / "meta" / name, vault))
     return argument_specs.parse(meta) if "argument_specs" in meta.keys else None
+
+
+def check_defaults(roles: Sequence[Role], given: Container[str]) -> None:
+    """Refuse a default that two roles give different values, unless it is ``given``.
+
+    In Ansible each role sees its own; here all roles of a host see one. Raises ConfigError.
+    """
+    seen: dict[str, tuple[Role, Node]] = {}
+    for role in roles:
+        for name, node in role.defaults.items():
+            first, other = seen.setdefault(name, (role, node))
+            if name not in given and node.plain() != other.plain():
+                raise ConfigError(
+                    f"{name} is a default of the role {first.name} too, with another value ({other.position})",
+                    position=node.position,
+                    hint="rename one of them, such as with the role's name before it, or set it in the inventory",
+                )

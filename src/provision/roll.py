@@ -39,7 +39,7 @@ class Roll:
         order = self._ordered()
         batches = order[0].play.batches
         for batch in batches.of(order):
-            failed = [worker.name for worker in order if worker.failed]
+            failed = [worker.name for worker in self._workers.values() if self._counts(worker, order)]
             if order[0].failed or len(failed) > batches.max_fail:
                 for worker in batch:
                     worker.leave(f"{failed[0]} failed; this host keeps what it serves")
@@ -51,6 +51,10 @@ class Roll:
                 if worker not in performing:
                     self._told[worker] = self._noted(worker)
             self._each([worker for worker in batch if self._told.get(worker)], self._second)
+
+    def _counts(self, worker: Worker, order: Sequence[Worker]) -> bool:
+        """Has it failed? Also before its turn, or without one; but who could not be reached by then holds nobody up."""
+        return worker.failed and (worker in order or not worker.out_of_reach)
 
     def _ordered(self) -> list[Worker]:
         """The waiting hosts in the inventory's order, each behind the host it depends on."""

@@ -10,7 +10,8 @@ from provision.resources.base import Facts
 from provision.template_errors import Absent, FactsNeeded, UndefinedVariable
 from provision.yamlfile import Node
 
-_FACTS = frozenset({*Facts().variables(), "ansible_facts"})
+FACTS = frozenset({*Facts().variables(), "ansible_facts"})
+"""The names of what is read from a host."""
 
 Convert = Callable[[str, Node], Node]
 """Checks a rendered variable by its name and gives it its declared type; see argument_specs.py."""
@@ -86,7 +87,7 @@ class Scope(Mapping[str, Any]):
 
     def is_variable(self, name: str) -> bool:
         """Is ``name`` something that somebody wrote, neither a fact nor a constant of ours?"""
-        return name in self._item or (name in self._variables and name not in _FACTS)
+        return name in self._item or (name in self._variables and name not in FACTS)
 
     def node(self, name: str) -> Node:
         """A rendered variable with its place. Raises ConfigError or FactsNeeded."""
@@ -98,7 +99,7 @@ class Scope(Mapping[str, Any]):
 
     def __getitem__(self, name: str) -> Any:
         if not self.is_variable(name):
-            return self._fact(name) if name in _FACTS else self._constants[name]
+            return self._fact(name) if name in FACTS else self._constants[name]
         try:
             node = self.node(name)
         except (UndefinedVariable, FactsNeeded) as error:
@@ -108,10 +109,10 @@ class Scope(Mapping[str, Any]):
         return self._values[name]
 
     def __contains__(self, name: object) -> bool:
-        return name in self._item or name in self._variables or name in _FACTS or name in self._constants
+        return name in self._item or name in self._variables or name in FACTS or name in self._constants
 
     def __iter__(self) -> Iterator[str]:
-        return iter({*self._item, *self._variables, *_FACTS, *self._constants})
+        return iter({*self._item, *self._variables, *FACTS, *self._constants})
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

@@ -77,6 +77,14 @@ timeout --kill-after 1 {} sh "$here/programs" </dev/null >"$here/told" || {{
 programs=$!"""
 
 
+_FORWARD = """\
+if [ -e "${{run-}}/beat" ]; then
+    read -r uptime _ </proc/uptime
+    echo "$((${{uptime%.*}} + {}))" >"$run/beat"
+fi"""
+"""The driver reads no heartbeat while this runs: without it, it would take the line for dead, and end the survey."""
+
+
 def survey(reads: Iterable[Read], *, contents: bool) -> dict[str, bytes]:
     """The files of a survey trip. ``contents`` asks for the old text of managed files, too."""
     wanted = _in_order(reads)
@@ -99,7 +107,9 @@ def survey(reads: Iterable[Read], *, contents: bool) -> dict[str, bytes]:
         Sh('cat "$here"/told* || exit 141') if programs or any(isinstance(read, Unit) for read in wanted) else "",
     )
     # A cut script is a syntax error instead of half a command.
-    main = lines(PRELUDE, _FRAME, sh("survey() {{\n{}\n}}\nsurvey 2>/dev/null\nframe over\n", body))
+    # Nothing that a program leaves behind keeps the session's requests or its lock.
+    begin = sh("exec 3<&- 9<&-\n" + _FORWARD, patience(wanted)) if programs else Sh("exec 3<&- 9<&-")
+    main = lines(PRELUDE, _FRAME, begin, sh("survey() {{\n{}\n}}\nsurvey 2>/dev/null\nframe over\n", body))
     files = {"main": main.encode()}
     for index, read in programs:
         files[f"read-{index}"] = lines(PRELUDE, read.script, "").encode()

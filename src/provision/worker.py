@@ -83,6 +83,11 @@ class Worker:
         """Did this host end with an error of its own?"""
         return self.result is not None and not isinstance(self.result.error, Interrupted | None)
 
+    @property
+    def out_of_reach(self) -> bool:
+        """Could nothing be done on it? Such a host holds nobody up."""
+        return self.result is not None and isinstance(self.result.error, Unreachable | Locked)
+
     def first(self, *, in_turn: bool) -> None:
         """Connect, survey, plan, and apply all that need not wait for its turn."""
         self._guarded(lambda: self._first(in_turn=in_turn))

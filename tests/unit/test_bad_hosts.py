@@ -246,6 +246,18 @@ def test_any_frames_come_from_an_apply(frames: list[tuple[list[str], bytes]]) ->
         assert len(follower.finished) <= len(frames)
 
 
+def test_a_character_in_two_frames_is_one() -> None:
+    shown: list[str] = []
+    follower = Application(
+        "web", [Item("web", "Write", (Step(Sh("true")),))], lambda event: shown.append(getattr(event, "text", ""))
+    )
+    follower(Frame(("start", "1"), b""))
+    follower(Frame(("output", "1"), b"p\xc3"))
+    follower(Frame(("output", "1"), b"\xa4ss\xc3"))
+    follower(Frame(("status", "1", "0"), b""))
+    assert "".join(shown) == "päss\ufffd"
+
+
 def answer(nonce: str) -> list[bytes]:
     return [hello(nonce), frame(nonce, "out", body=b"hi"), frame(nonce, "status", "command", "0"), frame(nonce, "over")]
 

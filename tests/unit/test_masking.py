@@ -14,6 +14,7 @@ from provision.errors import StepFailed
 from provision.events import (
     Confidential,
     Event,
+    HandlerVerdict,
     HostFinished,
     HostNotReached,
     Notice,
@@ -111,14 +112,17 @@ def cut(whole: str, data: st.DataObject) -> list[str]:
 
 def events() -> Iterable[Event]:
     yield Confidential("web1", (MARKER,))
-    yield TaskVerdict("web1", "r", "t", "change", (f"x: {MARKER} -> y",), f"+{MARKER}\n")
-    yield TaskStarted("web1", "r", "t")
-    yield TaskOutput("web1", "t", f"starting with {MARKER[:5]}")
-    yield TaskOutput("web1", "t", f"{MARKER[5:]}\n")
-    yield TaskFinished("web1", "r", "t", "failed", 1.0)
+    name = f'Write (item={{"password": "{MARKER}"}})'
+    yield TaskVerdict("web1", "r", name, "change", (f"x: {MARKER} -> y",), f"+{MARKER}\n")
+    yield TaskStarted("web1", "r", name)
+    yield TaskOutput("web1", name, f"starting with {MARKER[:5]}")
+    yield TaskOutput("web1", name, f"{MARKER[5:]}\n")
+    yield TaskFinished("web1", "r", name, "failed", 1.0)
+    yield HandlerVerdict("web1", "r", "Restart", f"notified by {name}")
     yield Notice("web1", f"seen: {MARKER}")
     yield HostNotReached("web2", f"web1 failed: {MARKER}")
-    error = StepFailed(f"the step {MARKER} failed", rc=1, task="r : t", log=[f"log {MARKER}"], hint=f"try {MARKER}")
+    said, log, hint = f"the step {MARKER} failed", [f"log {MARKER}"], f"try {MARKER}"
+    error = StepFailed(said, rc=1, task=f"r : {name}", log=log, hint=hint)
     yield HostFinished("web1", 1, 0, 1, 0, 2, 1.0, error=error)
 
 

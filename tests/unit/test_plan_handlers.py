@@ -7,9 +7,10 @@ from collections.abc import Iterable
 import pytest
 
 from provision.plan import STAMP_READ, Plan, stamp_digest, stamp_name
-from provision.resources.base import Facts, State
+from provision.resources.base import Facts, Shell, State
 from provision.resources.service import Service
 from provision.resources.task import Handler, Task
+from provision.shell import Sh
 
 from .fake_host import FakeHost, Setting, converge, handler, task, up
 
@@ -225,6 +226,15 @@ def test_a_handler_that_only_stage_two_notifies_waits_for_it() -> None:
     assert names(host.plan(lambda one: one.role == "app")) == ["config", "Restart"]
 
 
+def test_a_stale_handler_of_both_stages_runs_once_and_in_the_last() -> None:
+    """Else every host would do it at once, before its turn, and once more in it."""
+    fake = FakeHost(settings={"config": "new"})
+    host = converge(fake, [task(CONFIG, "Restart"), task(OTHER, "Restart", role="app")], [RESTART])
+    host.survey()
+    assert names(host.plan(lambda one: one.role != "app")) == []
+    assert names(host.plan(lambda one: one.role == "app")) == ["other", "Restart"]
+
+
 # stamps
 
 
@@ -245,6 +255,12 @@ def test_the_digest_is_of_what_the_notifiers_want(tasks: list[Task], changed: bo
     fake = settled(task(CONFIG, "Restart"))
     fake.settings = {"config": "newer" if tasks[0].resource != CONFIG else "new", "other": "new"}
     assert bool(plan_of(fake, tasks).due) is changed
+
+
+def test_a_digest_does_not_depend_on_how_a_host_is_read() -> None:
+    """Another version of provision reads by other programs, and nothing has to be restarted for that."""
+    one, other = ([(task(CONFIG), {Shell(Sh(text))["value"]: "new"})] for text in ("get config", "get  config"))
+    assert stamp_digest(RESTART, one) == stamp_digest(RESTART, other)
 
 
 def test_a_changed_handler_runs_again() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,9 @@ from .live_host import ME, Host
 SYSTEMCTL = """\
 #!/bin/sh
 case $1 in
-show) echo Type=notify; if [ -e "$STATE/down" ]; then echo ActiveState=failed; else echo ActiveState=active; fi ;;
+show)
+    case $* in *StateChange*) echo "@$(cat "$STATE/since" 2>/dev/null || echo 0)"; exit ;; esac
+    echo Type=notify; if [ -e "$STATE/down" ]; then echo ActiveState=failed; else echo ActiveState=active; fi ;;
 is-active) [ ! -e "$STATE/down" ] ;;
 restart | start | reload-or-restart)
     echo "$1" >>"$STATE/log"
@@ -47,19 +50,29 @@ class Unit:
 
     def write(self, name: str, text: str) -> None:
         """As a task does."""
-        self._host.converge(Copy(dest=str(self.etc / name), content=text, tried_by="web.service", **ME))
+        wanted = Copy(dest=str(self.etc / name), content=text, tried_by="web.service", **ME)
+        outcome = self._host.apply(wanted, self._host.diff(wanted), **self._environment)
+        assert outcome.status == 0, outcome.output
 
     def act(self, action: Action) -> tuple[int, str]:
         """As a handler does."""
         script = act("web.service", action).script.replace("/var/lib/provision", str(self._state))
         ran = subprocess.run(
             [str(shutil.which(self._shell)), "-eu", "-c", script],
-            env={**os.environ, "STATE": str(self._state), "PATH": f"{self._state / 'bin'}:{os.environ['PATH']}"},
+            env={**os.environ, **self._environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
         return ran.returncode, ran.stdout
+
+    def taken_by_others(self) -> None:
+        """As after a reboot, or a reload by hand: the unit has what stands in its files now."""
+        (self._state / "since").write_text(str(int(time.time()) + 1))
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        return {"STATE": str(self._state), "PATH": f"{self._state / 'bin'}:{os.environ['PATH']}"}
 
     @property
     def log(self) -> list[str]:
@@ -102,9 +115,32 @@ def test_what_a_unit_does_not_take_is_put_back(unit: Unit, action: Action, verb:
     assert not unit.kept.exists()
 
 
-def test_what_did_not_run_before_has_nothing_to_go_back_to(unit: Unit) -> None:
+def test_what_is_kept_is_what_the_unit_had_last(unit: Unit) -> None:
+    """A run is cut before its handler; the unit takes the file all the same, and then not the next one."""
+    unit.write("file", "one")
+    unit.act("restarted")
+    unit.write("file", "two")
+    unit.taken_by_others()
+    unit.write("file", "bad")
+
+    assert unit.act("restarted")[0] == 1
+    assert unit.files == {"file": "two"}
+
+
+def test_a_restart_that_was_killed_goes_back_at_the_next(unit: Unit) -> None:
+    unit.write("file", "one")
+    unit.act("restarted")
     unit.write("file", "bad")
     (unit.etc.parent / "down").touch()
+
+    assert unit.act("restarted")[0] == 1
+    assert unit.files == {"file": "one"}
+    assert unit.act("restarted") == (0, "")
+
+
+def test_what_did_not_run_before_has_nothing_to_go_back_to(unit: Unit) -> None:
+    (unit.etc.parent / "down").touch()
+    unit.write("file", "bad")
 
     status, said = unit.act("started")
 

@@ -18,7 +18,7 @@ from provision.resources.task import Handler
 from provision.role import SHIPPED, Modules, Role, load_role
 from provision.source import SourceTree
 from provision.templating import Templates
-from provision.yamlfile import Node, parse
+from provision.yamlfile import Node, from_plain, parse
 
 
 @dataclass(frozen=True)
@@ -373,6 +373,27 @@ def test_defaults_of_one_role_are_visible_to_all(tmp_path: Path) -> None:
     first = role(tmp_path, tasks("- copy: {dest: '{{ last_path }}'}"))
     last = role(tmp_path, {"defaults/main.yml": "last_path: /x"}, "last")
     assert HostPlay([first, last], {}, Templates()).resolve(DEBIAN).tasks[0].resource == Copy("/x")
+
+
+@pytest.mark.parametrize(
+    ("value", "given", "refused"), [("redis", set(), True), ("nginx", set(), False), ("redis", {"packages"}, False)]
+)
+def test_a_default_that_two_roles_set_otherwise_is_refused(
+    tmp_path: Path, value: str, given: set[str], refused: bool
+) -> None:
+    """In Ansible each role sees its own: the first would silently install what the second wants."""
+    first = role(tmp_path, {"defaults/main.yml": "packages: [nginx]\n"})
+    last = role(tmp_path, {"defaults/main.yml": f"packages: [{value}]\n"}, "last")
+    variables = {name: from_plain(["curl"], Position(Path("inventory.yml"), 1, 1)) for name in given}
+    made = HostPlay([first, last], variables, Templates())
+    if not refused:
+        made.check()
+        return
+    with pytest.raises(
+        ConfigError, match=r"packages is a default of the role shop too, with another value \(.*:1:"
+    ) as caught:
+        made.check()
+    assert "set it in the inventory" in caught.value.hint
 
 
 def test_of_handlers_with_one_name_the_last_counts(tmp_path: Path) -> None:

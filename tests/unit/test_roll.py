@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 import pytest
 
 from provision.batches import Batches
-from provision.errors import HostError
+from provision.errors import HostError, ProvisionError, Unreachable
 from provision.events import HostFinished
 from provision.resources.base import Shared, Step
 from provision.resources.task import Task
@@ -49,6 +49,10 @@ class Stub:
     @property
     def failed(self) -> bool:
         return self.result is not None and self.result.error is not None
+
+    @property
+    def out_of_reach(self) -> bool:
+        return self.result is not None and isinstance(self.result.error, Unreachable)
 
     def unshared(self) -> list[tuple[Task, Shared]]:
         return [(TASK, shared(self.key))] if self.key else []
@@ -141,9 +145,22 @@ def test_what_a_settled_host_has_on_record_is_not_done_again() -> None:
     assert roll([settled, *hosts], {"db": "a"}) == ["b told db", "c told db"]
 
 
+@pytest.mark.parametrize(("error", "goes_on"), [(HostError("broken"), False), (Unreachable("no route"), True)])
+def test_what_failed_before_the_roll_stops_it_unless_it_was_out_of_reach(error: ProvisionError, goes_on: bool) -> None:
+    database, *hosts = stubs("dab")
+    database.waiting, database.result = False, replace(finished("d", well=True), error=error)
+
+    reason = "d failed; this host keeps what it serves"
+    assert roll([database, *hosts]) == (["a", "b"] if goes_on else [f"a left: {reason}", f"b left: {reason}"])
+
+
 def test_a_host_that_failed_before_the_roll_has_not_migrated() -> None:
     broken, *hosts = stubs("abc", key="db")
     broken.waiting, broken.result = False, finished("a", well=False)
 
-    reason = "a, which migrates for this host, did not succeed; it keeps what it serves"
+    reason = "a failed; this host keeps what it serves"
     assert roll([broken, *hosts], {"db": "a"}) == [f"b left: {reason}", f"c left: {reason}"]
+    for host in (broken, *hosts):
+        host.play = Play(Batches(max_fail=1))
+    reason = "a, which migrates for this host, did not succeed; it keeps what it serves"
+    assert roll([broken, *hosts], {"db": "a"})[2:] == [f"b left: {reason}", f"c left: {reason}"]

@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from provision import script
+from provision.answers import SurveyParser
 from provision.errors import ConnectionLost, Locked
-from provision.resources.base import Step
+from provision.resources.base import Read, Shell, Step
 from provision.shell import Sh, sh
 from provision.transport.frames import Frame
 from provision.transport.local import LocalConnection
@@ -281,6 +282,24 @@ def test_a_silent_line_frees_the_lock(tmp_path: Path) -> None:
     session.stop_beating()
     eventually(lambda: _locks(base), seconds=20)
     session.close()
+
+
+def test_a_survey_may_be_silent_for_as_long_as_its_programs_may_run(tmp_path: Path) -> None:
+    """Longer than a line may: the driver reads no heartbeat meanwhile."""
+    reads: set[Read] = {Shell(Sh("sleep 8; echo a=1"), timeout=20)}
+    parser = SurveyParser(reads)
+    with Session(LocalConnection(), holder="first", base=str(tmp_path / "run"), patience=4) as session:
+        session.trip(script.survey(reads, contents=False), parser)
+        assert next(iter(parser.observed().readings.values()))["a"] == "1"
+        assert statuses(apply(session, Step(Sh("true")))) == [("1", "0")]
+
+
+def test_a_program_of_a_survey_does_not_inherit_the_lock(tmp_path: Path) -> None:
+    reads: set[Read] = {Shell(Sh("[ ! -e /proc/self/fd/9 ] && [ ! -e /proc/self/fd/3 ] && echo free=yes"))}
+    parser = SurveyParser(reads)
+    with Session(LocalConnection(), holder="first", base=str(tmp_path / "run")) as session:
+        session.trip(script.survey(reads, contents=False), parser)
+    assert next(iter(parser.observed().readings.values()))["free"] == "yes"
 
 
 def test_heartbeats_keep_an_idle_session_alive(tmp_path: Path) -> None:

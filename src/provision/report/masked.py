@@ -5,8 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from provision.errors import HostError, ProvisionError
-from provision.events import Confidential, Event, HostFinished, HostNotReached, Notice, TaskOutput, TaskVerdict
+from provision.errors import HostError, ProvisionError, StepFailed
+from provision.events import (
+    Confidential,
+    Event,
+    HandlerVerdict,
+    HostFinished,
+    HostNotReached,
+    Notice,
+    TaskFinished,
+    TaskOutput,
+    TaskStarted,
+    TaskVerdict,
+)
 from provision.masking import Mask
 
 
@@ -37,7 +48,7 @@ class Masking:
         if begun:
             self._held[event.host] = replace(event, text=text[-begun:])
         if shown := text[: len(text) - begun]:
-            yield replace(event, text=shown)
+            yield replace(event, task=self._mask(event.task), text=shown)
 
     def text(self, text: str) -> str:
         """A text that is no event's."""
@@ -52,14 +63,23 @@ class Masking:
         shown.args = (shown.message,)
         if isinstance(shown, HostError):
             shown.log = tuple(map(mask, shown.log))
+        if isinstance(shown, StepFailed):
+            shown.task = mask(shown.task)
         return shown
 
     def _masked(self, event: Event) -> Event:
         mask = self._mask
         match event:
-            case TaskVerdict(keys=keys, diff=diff):
-                return replace(event, keys=tuple(map(mask, keys)), diff=mask(diff))
-            case TaskOutput(text=text) | Notice(text=text):
+            # The name of a task may hold the item of its loop.
+            case TaskVerdict(task=task, keys=keys, diff=diff):
+                return replace(event, task=mask(task), keys=tuple(map(mask, keys)), diff=mask(diff))
+            case TaskOutput(task=task, text=text):
+                return replace(event, task=mask(task), text=mask(text))
+            case TaskStarted(task=task) | TaskFinished(task=task):
+                return replace(event, task=mask(task))
+            case HandlerVerdict(reason=reason):
+                return replace(event, reason=mask(reason))
+            case Notice(text=text):
                 return replace(event, text=mask(text))
             case HostNotReached(reason=reason):
                 return replace(event, reason=mask(reason))

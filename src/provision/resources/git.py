@@ -98,6 +98,10 @@ if [ ! -d "$dest/.git" ] && [ -n "$(ls -A -- "$dest" 2>/dev/null)" ]; then
     echo "$dest is no checkout and not empty: move it away first" >&2
     exit 1
 fi
+if [ -d "$dest/.git" ]; then
+    # The locks of a git that was killed; no other works here.
+    (cd -- "$dest/.git" && rm -f index.lock shallow.lock config.lock)
+fi
 git init --quiet -- "$dest"
 cd -- "$dest"
 export GIT_DIR="$dest/.git" GIT_WORK_TREE="$dest" GIT_TERMINAL_PROMPT=0 GIT_SSH_COMMAND='ssh -o BatchMode=yes'
@@ -122,5 +126,4 @@ if ! git rev-parse --verify --quiet "$ref^{{commit}}" >/dev/null || [ "$ref" != 
 fi"""
 
 _CHECK_OUT = Sh("""\
-rm -f .git/index.lock # the lock of a git that was killed; no other works here
 git checkout --quiet --force --detach "$ref^{commit}" --""")

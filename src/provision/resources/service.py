@@ -97,7 +97,8 @@ def act(unit: str, action: Action) -> Step:
     """
     verb = {"started": "start", "restarted": "restart", "reloaded": "reload-or-restart"}[action]
     script = lines(sh("unit={} verb={}", unit, verb), _DAEMON_RELOAD, replaced.FUNCTIONS, _WATCH, _ACT)
-    return Step(script, abort=sh("systemctl stop -- {}", unit))
+    # A unit that ran is not stopped for a second Ctrl-C: systemd goes on with what it was asked for.
+    return Step(script, abort=sh("systemctl stop -- {}", unit) if action == "started" else None)
 
 
 _DAEMON_RELOAD = Sh("systemctl daemon-reload")
@@ -186,7 +187,7 @@ fail() {
     exit 1
 }
 go_back() {
-    put_back
+    put_back || :
     systemctl daemon-reload
     systemctl reset-failed -- "$unit" 2>/dev/null || :
     if systemctl "$verb" -- "$unit" && stays_up; then

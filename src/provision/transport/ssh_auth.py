@@ -185,6 +185,11 @@ class Authentication:
             self._troubles.append(f"{path} needs a passphrase: run `ssh-add {path}` first")
         tried = f"tried {', '.join(self._tried)}" if self._tried else "there was no key and no password to try"
         hint = f"see whether `{self._settings.command}` logs in; set ansible_user or ansible_ssh_private_key_file"
+        if not self._tried and not transport.is_active():
+            return AuthenticationError(
+                f"{self._settings.where} closed the connection before anybody could log in",
+                hint="it waits two minutes for that (LoginGraceTime in its sshd_config): run again",
+            )
         if self._tried and not transport.is_active():
             self._troubles.append(f"it closed the connection after {len(self._tried)} of them (MaxAuthTries)")
             hint = "name the right key: ansible_ssh_private_key_file"

@@ -15,11 +15,15 @@ import pytest
 from tests.unit.ssh.openssh import agent_at
 
 from provision.errors import AuthenticationError
+from provision.transport import ssh
+from provision.transport.ssh_hostkeys import HostKeyPolicy
 from provision.transport.ssh_passphrases import Passphrases
 
 if TYPE_CHECKING:
     from tests.unit.ssh.conftest import Connect, Server
     from tests.unit.ssh.openssh import Sshd
+
+    from provision.transport.protocol import Login
 
 
 def test_a_wrong_password_names_who_where_and_what(connect: Connect, server: Server, tmp_path: Path) -> None:
@@ -45,6 +49,18 @@ def test_a_wrong_password_names_who_where_and_what(connect: Connect, server: Ser
 def test_nothing_to_try_is_said(connect: Connect) -> None:
     with pytest.raises(AuthenticationError, match="there was no key and no password to try"):
         connect(password=None)
+
+
+def test_a_host_that_has_waited_too_long_for_an_answer(login: Login, server: Server) -> None:
+    """Somebody compares the fingerprint, and sshd's LoginGraceTime is over."""
+
+    def ask(key: object) -> bool:
+        server.transports[-1].close()
+        return True
+
+    with pytest.raises(AuthenticationError, match="closed the connection before anybody could log in") as caught:
+        ssh.connect(replace(login, known_hosts="/dev/null"), host_keys=HostKeyPolicy(ask=ask))
+    assert "run again" in caught.value.hint
 
 
 def test_a_banner_that_names_another_login_is_quoted(connect: Connect, server: Server) -> None:

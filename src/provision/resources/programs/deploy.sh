@@ -231,9 +231,13 @@ deploy() {
 	switched=yes
 	note_rollback
 	link_to "$slot"
-	[ -z "$restarted" ] || let_go_to "$slot"
+	# They may fail, and then nobody must have been let go yet. Others wait for the slot to serve.
+	if [ -n "$restarted" ]; then
+		start_processes
+		let_go_to "$slot"
+	fi
 	check_through_caddy
-	start_processes
+	[ -n "$restarted" ] || start_processes
 	committed=yes
 	join_balancer
 	finish

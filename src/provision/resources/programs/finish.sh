@@ -78,7 +78,7 @@ prune() {
 	done
 	for kind in build release; do
 		for folder in "$home/${kind}s"/*; do
-			grep -qs "^$kind=${folder##*/}\$" "$home"/deployments/*/meta || rm -rf -- "$folder"
+			grep -qs "^$kind=${folder##*/}\$" "$home"/deployments/*/meta || forget "$folder"
 		done
 	done || :
 }

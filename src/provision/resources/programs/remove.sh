@@ -41,6 +41,9 @@ remove() {
 	rm -rf -- "$settings" "$trials"
 	if [ "$PURGE" = yes ]; then remove_data; else keep_data; fi
 	[ -d "$home" ] || return 0
+	for each in "$home"/builds/* "$home"/releases/*; do
+		forget "$each"
+	done
 	find "$home" -mindepth 1 -maxdepth 1 ! -name .provision -exec rm -rf -- {} +
 	sync -f "$home"
 	rm -f -- "$home/.provision"

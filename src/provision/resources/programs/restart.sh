@@ -3,16 +3,21 @@
 # new one has proved itself, so whatever happens in between, a boot too, the old one is started. Appended to slots.sh.
 
 restarts() {
-	[ "$(setting strategy)" = restart ] && [ -n "$active" ]
+	[ -n "$active" ] || return 1
+	[ "$(setting strategy)" = restart ] && return
+	# An old deployment may have been sized when nobody knew yet what the app takes.
+	[ -n "$ROLLBACK" ] && [ "$(value "$now/meta" strategy)" = restart ]
 }
 
+# shellcheck disable=SC2046 # the names of units are words
 make_room() {
 	say "$(setting memory)"
 	measure "$active"
 	rm -f -- "$trials/hold" "$trials/hold-port"
 	systemd-run --quiet --collect --unit="app-$NAME-hold-$number.service" --property=LimitNOFILE=65536 \
-		--property="ExecStopPost=/bin/rm -f $trials/hold" \
-		"$build/.venv/bin/python" -I -S "$FILES/hold.py" "$NAME" "$(setting port)" "$$"
+		--property="ExecStopPost=/bin/sh -c 'if grep -qsx $number $trials/hold; then rm -f $trials/hold; fi'" \
+		"$build/.venv/bin/python" -I -S "$FILES/hold.py" "$NAME" "$(setting port)" "$$" "$number" \
+		$(process_units "$active") $(process_units "$slot")
 	left=100
 	while [ ! -e "$trials/hold" ]; do
 		left=$((left - 1))

@@ -1,4 +1,4 @@
-# What is on the host of the app NAME. Functions only; nothing here changes anything.
+# What is on the host of the app NAME. Functions only; none but `forget` changes anything.
 
 : "${NAME:?}"
 home=/srv/$NAME
@@ -28,6 +28,19 @@ owner() {
 # Data of the app, or of one of ours that was removed without them.
 has_data() {
 	[ -e "$kept" ] || { [ "$(owner)" = ours ] && [ -e "$state_folder" ]; }
+}
+
+# Removes a build or a release, which counts as complete no longer from the first moment on.
+forget() { # FOLDER
+	case $1 in
+	"$home"/builds/*) rm -f -- "$1/.complete" ;;
+	"$home"/releases/*)
+		rm -rf -- "$home/releases/.new"
+		[ ! -e "$1" ] || mv -T -- "$1" "$home/releases/.new"
+		rm -rf -- "$home/releases/.new"
+		;;
+	esac
+	rm -rf -- "$1"
 }
 
 # The slot the link names, which is the one Caddy asks and systemd starts; empty where there is none yet.
