@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -54,7 +55,7 @@ class Tally:
     changed: int = 0
     skipped: int = 0
     unknown: int = 0
-    changed_tasks: set[str] = field(default_factory=set)
+    changed_tasks: set[tuple[str, str, int]] = field(default_factory=set)
 
 
 class Host:
@@ -165,7 +166,11 @@ class Host:
             self._session.trip(script.apply(applied.steps, audit=self._audit, owners=applied.owners), applied)
         except Unreachable as error:
             raise applied.cut(error) from error
-        self.tally.changed_tasks |= {f"{item.role}/{item.name}" for item in applied.finished}
+        # Several may have one name, as the turns of a loop whose items are secret.
+        seen: Counter[tuple[str, str]] = Counter()
+        for item in applied.finished:
+            seen[item.role, item.name] += 1
+            self.tally.changed_tasks.add((item.role, item.name, seen[item.role, item.name]))
         self.tally.changed = len(self.tally.changed_tasks)
         applied.check()
         # A roll plans its second stage from the same survey: the handlers that ran are no longer due in it.

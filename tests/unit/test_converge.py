@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -134,6 +134,15 @@ def test_the_tally_counts_as_ansible_does() -> None:
 def test_a_task_that_changes_in_two_rounds_counts_once() -> None:
     fake = FakeHost(follows={"config": lambda host: host.settings.update(other="old")})
     host = converge(fake, [task(OTHER), task(CONFIG)])
+    up(host)
+    assert host.tally.changed == 2
+
+
+def test_turns_of_a_loop_with_one_name_count_each() -> None:
+    """As those of no_log, whose items are not shown."""
+    turns = [replace(task(setting), name="Set (item=None)") for setting in (CONFIG, OTHER)]
+    fake = FakeHost(follows={"config": lambda host: host.settings.update(other="old")})
+    host = converge(fake, turns[::-1])
     up(host)
     assert host.tally.changed == 2
 

@@ -21,7 +21,7 @@ from provision.resources.base import Read, Shell, Step
 from provision.shell import Sh, sh
 from provision.transport.frames import Frame
 from provision.transport.local import LocalConnection
-from provision.transport.session import Session
+from provision.transport.session import LARGE, Session
 
 SHELLS = ("dash", "bash")
 
@@ -66,11 +66,18 @@ def test_steps_run_in_order_and_stop_at_the_first_failure(connection: LocalConne
     assert output(frames) == b"one\ntwo\n"
 
 
-def test_a_large_payload_arrives_whole(connection: LocalConnection, tmp_path: Path) -> None:
-    data = os.urandom(3 * 1024 * 1024)
-    with Session(connection, holder="test", base=str(tmp_path / "run")) as session:
-        apply(session, Step(sh('cp "$FILES/blob" {}', str(tmp_path / "blob")), files={"blob": data}))
-    assert (tmp_path / "blob").read_bytes() == data
+@pytest.mark.parametrize(("size", "place"), [(3, "run"), (LARGE // 1024**2 + 1, "disk")])
+def test_a_large_payload_arrives_whole(connection: LocalConnection, tmp_path: Path, size: int, place: str) -> None:
+    """What is larger than /run may have room for goes to the disk, and nothing of it stays there."""
+    data = os.urandom(size * 1024 * 1024)
+    take = sh('cp "$FILES/blob" {}; cd -P "$FILES"; pwd', str(tmp_path / "blob"))
+    with Session(connection, holder="test", base=str(tmp_path / "run"), disk=str(tmp_path / "disk")) as session:
+        for _ in range(2):
+            frames = apply(session, Step(take, files={"blob": data}))
+            assert output(frames).decode().startswith(f"{tmp_path}/{place}/run.")
+            assert (tmp_path / "blob").read_bytes() == data
+            assert statuses(apply(session, Step(Sh("true")))) == [("1", "0")]
+        assert not [*(tmp_path / "disk").glob("*")]
 
 
 def test_much_output_at_once_comes_in_frames_that_can_be_taken(connection: LocalConnection, tmp_path: Path) -> None:
@@ -154,11 +161,11 @@ def test_nothing_is_left_behind(connection: LocalConnection, tmp_path: Path) -> 
 
 
 def test_what_a_killed_step_has_left_is_removed_by_the_next_run(connection: LocalConnection, tmp_path: Path) -> None:
-    for name in ("run/run.killed", "run-check.killed"):
+    for name in ("run/run.killed", "run-check.killed", "disk/run.killed"):
         (tmp_path / name).mkdir(parents=True)
-    with Session(connection, holder="test", base=str(tmp_path / "run")) as session:
+    with Session(connection, holder="test", base=str(tmp_path / "run"), disk=str(tmp_path / "disk")) as session:
         apply(session, Step(Sh("true")))
-    assert sorted(path.name for path in tmp_path.rglob("*")) == ["lock", "run"]
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["disk", "lock", "run"]
 
 
 def test_a_cut_payload_runs_nothing(connection: LocalConnection, tmp_path: Path) -> None:

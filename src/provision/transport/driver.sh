@@ -1,14 +1,15 @@
 # The root shell of one run. Its standard input carries, in this order and for as long as the line lives:
 #   an empty line              a heartbeat
+#   large ID                   the files of trip ID are too many for a file system in memory
 #   put ID SIZE                SIZE bytes follow; they are appended to the payload of trip ID
 #   trip ID archive|script     unpack the payload of ID, a tar.gz or a script.gz, and run its file "main"
 #   stop                       start no further step
 #   abort SIZE                 a script of SIZE bytes follows; it ends the running step, where there is one
-# session.py sets before it: nonce, base (a folder in /run), holder (empty = take no lock), patience (seconds),
+# session.py sets before it: nonce, base (a folder in /run), disk (one on a disk), holder (empty = take no lock), patience (seconds),
 # lock_timeout (seconds to wait for the lock).
 # Nothing but frames goes to standard output; a frame that cannot be written ends the shell.
 
-: "${nonce:?}" "${base:?}" "${patience:?}" "${lock_timeout:?}"
+: "${nonce:?}" "${base:?}" "${disk:?}" "${patience:?}" "${lock_timeout:?}"
 
 frame() {
 	printf '\n@%s %s\n' "$nonce" "$*" || exit 141
@@ -41,7 +42,7 @@ take_lock() {
 	printf '%s\n' "$holder" >"$base/lock"
 	# With the lock in hand no step of another run is alive: what is left of them is litter. A step makes a folder that
 	# other users can enter, such as the copy that filecontent.py lets them check, beside ours.
-	for old in "$base"/run.* "$base"-check.*; do
+	for old in "$base"/run.* "$base"-check.* "$disk"/run.*; do
 		[ "$old" = "$run" ] || [ ! -e "$old" ] || rm -rf "$old"
 	done
 }
@@ -64,8 +65,9 @@ watch_line() {
 
 leave() {
 	[ -z "$watcher" ] || kill "$watcher" 2>/dev/null
+	# shellcheck disable=SC2086 # a name of mktemp's, or nothing
 	# A step that outlives the line still needs its files.
-	[ -e "$run/running" ] || rm -rf "$run"
+	[ -e "$run/running" ] || rm -rf "$run" $large
 }
 
 drive() {
@@ -73,7 +75,7 @@ drive() {
 	export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 HOME=/root
 	cd /
 	trap '' PIPE
-	watcher=''
+	watcher='' large=''
 	[ -d "$base" ] || mkdir -p "$base" || exit 1
 	kind=plan
 	[ -z "$holder" ] || kind=run
@@ -93,21 +95,29 @@ drive() {
 		# shellcheck disable=SC2086 # our own words, never a value of the user's
 		set -- $request
 		case ${1-} in
+		large)
+			mkdir -p "$disk" && large=$(mktemp -d "$disk/run.XXXXXXXXXX") && mkdir "$large/$2" || exit 1
+			ln -s "$large/$2" "$run/$2"
+			ln -s "$large/$2.gz" "$run/$2.gz"
+			;;
 		put)
 			head -c "$3" <&3 >>"$run/$2.gz" || exit 1
 			;;
 		trip)
-			mkdir "$run/$2"
+			[ -n "$large" ] || mkdir "$run/$2"
 			if [ "$3" = archive ]; then
 				tar -xzf "$run/$2.gz" -C "$run/$2" || exit 1
 			else
 				gzip -d <"$run/$2.gz" >"$run/$2/main" || exit 1
 			fi
+			: >"$run/$2.gz"
 			export run nonce parent="$PPID" here="$run/$2"
 			# A script that ended early has not sent its last frame; the other side would wait for it for ever.
 			sh "$here/main" || exit 1
 			[ ! -e "$run/dead" ] || exit 1
-			rm -rf "${run:?}/$2" "$run/$2.gz"
+			# shellcheck disable=SC2086 # a name of mktemp's, or nothing
+			rm -rf "${run:?}/$2" "$run/$2.gz" $large
+			large=''
 			;;
 		stop)
 			: >"$run/stop"

@@ -22,6 +22,12 @@ from provision.transport.watch import Watch
 BASE = "/run/provision"
 """Where a run keeps its lock and the files of its steps; mode 0700."""
 
+DISK = "/var/lib/provision/trips"
+"""Where the files of a large trip lie instead; mode 0700. /run is in memory, often with a tenth of it."""
+
+LARGE = 8 * 1024 * 1024
+"""Bytes of a trip's files above which it is large."""
+
 PATIENCE = 60
 """Seconds of silence after which driver.sh gives a line up; four heartbeats fit in."""
 
@@ -56,8 +62,8 @@ class Session:
 
     ``holder`` names who takes the host's lock (for the message of whoever finds it taken); empty takes no lock.
     ``lock_timeout`` is the time in seconds to wait for it, and ``waiting`` is told who holds it meanwhile. ``patience``
-    in seconds, see PATIENCE; ``silence`` in seconds, see SILENCE. Raises what connection.root_stream() raises, or
-    ConnectionLost.
+    in seconds, see PATIENCE; ``silence`` in seconds, see SILENCE; ``base`` and ``disk`` are folders, see BASE and DISK.
+    Raises what connection.root_stream() raises, or ConnectionLost.
     """
 
     def __init__(
@@ -66,6 +72,7 @@ class Session:
         *,
         holder: str = "",
         base: str = BASE,
+        disk: str = DISK,
         patience: int = PATIENCE,
         silence: float = SILENCE,
         lock_timeout: int = 0,
@@ -79,7 +86,8 @@ class Session:
         self.trips = 0
         self.folder = ""
         """The run's folder on the host, once it has said hello."""
-        prelude = sh("nonce={} base={} patience={} lock_timeout={}\n", self._nonce, base, patience, lock_timeout)
+        words = (self._nonce, base, disk, patience, lock_timeout)
+        prelude = sh("nonce={} base={} disk={} patience={} lock_timeout={}\n", *words)
         prelude = lines(sh("holder={}", " ".join(holder.split())), prelude)
         driver = (prelude + program("driver.sh")).encode()
         self._connection, self._silence = connection, silence
@@ -138,6 +146,8 @@ class Session:
         form, payload = pack(files)
         with self._limited(self._silence):
             try:
+                if sum(map(len, files.values())) > LARGE:
+                    self._send(f"large {name}\n".encode())
                 for start in range(0, len(payload), CHUNK):
                     chunk = payload[start : start + CHUNK]
                     self._send(f"put {name} {len(chunk)}\n".encode() + chunk)
