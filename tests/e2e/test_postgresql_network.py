@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
 import urllib.parse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import pytest
 import testinfra.host
@@ -27,11 +29,11 @@ class Pair:
         self.roots = [lab.root(host) for host in ledger.hosts]
         self.set()
 
-    def set(self, **of_app: object) -> None:
-        """Write the inventory, with these variables for the app's host."""
+    def set(self, of_server: Mapping[str, object] | None = None, **of_app: object) -> None:
+        """Write the inventory, with these variables for the app's host, and those for the server's."""
         server, app = (host.address for host in self.ledger.hosts)
         self.ledger.set(
-            {"roles": ["postgresql"], "postgresql_allow": [f"{app}/32"]},
+            {"roles": ["postgresql"], "postgresql_allow": [f"{app}/32"], **(of_server or {})},
             {"roles": list(APP), "postgresql_host": server, **of_app},
             postgresql_db="ledger",
         )
@@ -180,3 +182,30 @@ def test_a_client_can_know_the_server_by_its_certificate(pair: Pair) -> None:
     assert "certificate verify failed" in pair.up(code=1).log
     assert pair.ledger.get("/version") == old
     assert pair.ledger.get("/connection")["ssl"] is True
+
+
+def test_a_key_that_is_not_the_certificates_replaces_nothing(pair: Pair, tmp_path: Path) -> None:
+    """PostgreSQL would run on, and not start again."""
+    for name in ("own", "other"):
+        out = ["-subj", f"/CN={name}", "-keyout", f"{tmp_path}/{name}.key", "-out", f"{tmp_path}/{name}.crt"]
+        make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *out]
+        subprocess.run(make, check=True, capture_output=True)
+
+    def use(certificate: str, key: str) -> None:
+        files = {"cert": tmp_path / f"{certificate}.crt", "key": tmp_path / f"{key}.key"}
+        pair.set({f"postgresql_ssl_{kind}": str(file) for kind, file in files.items()})
+
+    use("own", "own")
+    pair.up()
+    pair.settle()
+    use("other", "own")
+    assert "Install its key" in str(pair.up(code=1))
+
+    pair.ledger.views[0].check_output("systemctl restart postgresql@*")
+    used = pair.roots[0] / "etc/ssl/certs/postgresql.crt"
+    assert used.read_text() == (tmp_path / "own.crt").read_text()
+    assert wait_for("an answer", lambda: pair.ledger.get("/connection"))["ssl"] is True
+    use("other", "other")
+    pair.up()
+    pair.settle()
+    assert used.read_text() == (tmp_path / "other.crt").read_text()
