@@ -164,12 +164,20 @@ def test_logs_choose(site: Site) -> None:
     assert all(b"Application startup complete" in line for line in starts)
     nothing = call("logs", site, "--grep", "nothing matches this")
     assert (nothing.returncode, nothing.stdout, nothing.stderr) == (0, b"", b"")
-    wrong = call("logs", site, "--since", "yestermorn")
-    assert wrong.returncode == 1
-    assert b"Failed to parse timestamp: yestermorn" in wrong.stderr
     missing = call("logs", site, "--app", "other")
     assert missing.returncode == 1
     assert b"there is no app other on this host" in missing.stderr
+
+
+@pytest.mark.parametrize("words", [(), ("-n", "3")])
+def test_logs_since_a_time(site: Site, words: tuple[str, ...]) -> None:
+    """With a number too it is the last entries that are shown."""
+    whole = call("logs", site, "--since", "1h", "--json").stdout.splitlines()
+    assert len(whole) > 3
+    assert call("logs", site, "--since", "1h", "--json", *words).stdout.splitlines() == (whole[-3:] if words else whole)
+    wrong = call("logs", site, "--since", "yestermorn", *words)
+    assert wrong.returncode == 1
+    assert b"Failed to parse timestamp: yestermorn" in wrong.stderr
 
 
 def test_logs_as_json(site: Site) -> None:

@@ -88,7 +88,7 @@ def test_cut_after_its_switch_it_is_not_taken_back(
 
 
 def test_what_a_release_says_as_it_fails_shows_no_secret(mirror: Placed) -> None:
-    for main in (mirror.root / "srv/mirror/builds").glob("*/main.py"):
+    for main in (mirror.root / "srv/mirror/builds").glob("*/app/main.py"):
         main.write_text(main.read_text() + 'raise SystemExit("I was given " + os.environ["API_KEY"])\n')
 
     result = provision("rollback", mirror.inventory)

@@ -57,15 +57,21 @@ def logs(app: str, query: LogQuery) -> Program:
     options = ["--quiet", "--all", "--output=json"]
     options += ["--output-fields=MESSAGE,PRIORITY,SYSLOG_IDENTIFIER,_PID,_SYSTEMD_UNIT,UNIT"]
     options += [f"--unit={unit}" for unit in units]
-    if query.lines is not None:
+    if query.lines is not None and not query.since:
         options.append(f"--lines={query.lines}")
-    if query.since:
-        options.append(f"--since={'-' if _SINCE.fullmatch(query.since) else ''}{query.since}")
+    since = f"--since={'-' if _SINCE.fullmatch(query.since) else ''}{query.since}" if query.since else ""
+    if since:
+        options.append(since)
     if query.grep:
         options.append(f"--grep={query.grep}")
     if query.follow:
         options.append("--follow")
-    return Program(lines(_slot_program(app), "ensure_app", _FIND_PROCESSES, sh('exec journalctl {} "$@"', options)))
+    show = sh('exec journalctl {} "$@"', options)
+    if since and query.lines is not None and not query.follow:
+        # With --since, journalctl's --lines are the first of them; and a time that it cannot read is lost in a pipe.
+        check = sh("journalctl --quiet --lines=0 {}", since)
+        show = lines(check, sh('journalctl {} "$@" | tail -n {}', options, query.lines))
+    return Program(lines(_slot_program(app), "ensure_app", _FIND_PROCESSES, show))
 
 
 def in_slot(app: str, words: Sequence[str], *, terminal: bool = False) -> Program:

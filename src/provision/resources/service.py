@@ -174,8 +174,11 @@ fail() {
     if [ "$type/$active/$result" = oneshot/inactive/success ]; then
         echo "$unit is Type=oneshot without RemainAfterExit=yes: it ends and cannot stay started"
     fi
+    # Another attempt of systemd's would be in the way of what the first one has said.
+    if [ "$back" = yes ] && [ "$active" != active ]; then systemctl stop -- "$unit" || :; fi
     journalctl --sync 2>/dev/null || : # what was said last may still be on its way
-    said=$(journalctl --quiet --no-pager --output=short-iso --lines=15 --since="@$began" --unit="$unit") || :
+    # With --since, --lines would be the first of them.
+    said=$(journalctl --quiet --no-pager --output=short-iso --since="@$began" --unit="$unit" | tail -n 15) || :
     printf '%s\\n' "$said"
     case $said in
     *'ead-only file system'*)
