@@ -16,7 +16,7 @@ VM_TESTS ?= tests/vm
 # The Debian of its VM: bookworm or trixie.
 VM_DISTRO ?= bookworm
 # What `make test-vagrant` goes through.
-VAGRANT_TESTS ?= vagrantfile lab
+VAGRANT_TESTS ?= vagrantfile lab bench
 # The Debian of its VMs: bookworm or trixie.
 VAGRANT_DISTRO ?= bookworm
 VAGRANT_PACKAGES := vagrant vagrant-libvirt libvirt-daemon-system libvirt-daemon-driver-qemu libvirt-clients \

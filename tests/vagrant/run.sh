@@ -1,6 +1,6 @@
 #!/bin/sh
 # `make test-vagrant`: a VM from ../../Vagrantfile, made an app server by `provision up inventories/vagrant.yml`; then a
-# lab of Vagrant's machines: used, brought back to a snapshot, cut while it grows, taken down.
+# lab of Vagrant's machines: used, brought back to a snapshot, cut while it grows, taken down; and a role, tested on one.
 #
 # Nothing is downloaded but packages: box.sh builds the box. The VM runs on libvirt without hardware virtualisation, so
 # this works in a VM too, and takes minutes. Network, storage, Vagrant's home and the daemons, where none are running,
@@ -38,7 +38,8 @@ timed() {
 }
 quiet() { "$@" >"$work/log" 2>&1 || { tail -n 40 "$work/log" >&2; fail "$*"; }; }
 
-provision() { .venv/bin/provision "$@"; }
+cli=$PWD/.venv/bin/provision
+provision() { "$cli" "$@"; }
 
 start_daemons() {
 	virsh version >/dev/null 2>&1 && return
@@ -81,15 +82,18 @@ remove_chains() {
 tidy() {
 	tidied=yes
 	[ ! -d "$PROVISION_LAB_DIR" ] || provision lab down --name $lab || tidied=no
+	[ ! -d "$PROVISION_LAB_DIR" ] || provision lab down --name test || tidied=no
 	# Its records go with $work, and where it fails nobody else would find what it has left.
-	mark=provision-$(printf %s "$PROVISION_LAB_DIR/labs/$lab" | sha256sum | cut -c 1-8)
-	for domain in $(virsh list --all --name | grep "^$mark-"); do
-		tidied=no
-		virsh destroy "$domain"
-		virsh undefine "$domain" --snapshots-metadata
+	for name_of_lab in $lab test; do
+		mark=provision-$(printf %s "$PROVISION_LAB_DIR/labs/$name_of_lab" | sha256sum | cut -c 1-8)
+		for domain in $(virsh list --all --name | grep "^$mark-"); do
+			tidied=no
+			virsh destroy "$domain"
+			virsh undefine "$domain" --snapshots-metadata
+		done
+		virsh net-destroy "$mark" && tidied=no
+		virsh net-undefine "$mark"
 	done
-	virsh net-destroy "$mark" && tidied=no
-	virsh net-undefine "$mark"
 	[ ! -d "$VAGRANT_DOTFILE_PATH" ] || vagrant destroy --force
 	virsh net-destroy $name
 	virsh net-undefine $name
@@ -176,7 +180,7 @@ lab_restores() {
 
 # Its Vagrant goes on: it makes a second machine for nobody.
 lab_is_cut() {
-	.venv/bin/provision lab up --name $lab --count 2 --distro "$distro" --inventory "$lab_inventory" &
+	"$cli" lab up --name $lab --count 2 --distro "$distro" --inventory "$lab_inventory" &
 	for _ in $(seq 600); do
 		virsh list --name | grep -q -- "-${lab}2\$" && break
 		sleep 0.2
@@ -196,6 +200,15 @@ lab_down() {
 	[ ! -e "$lab_inventory" ] || fail 'the lab has left its inventory'
 }
 
+# A role of a user's, on a machine that is made for it and removed again.
+role_is_tested() {
+	mkdir -p "$work/bench"
+	(cd "$work/bench" && "$cli" init role mine >/dev/null)
+	provision test "$work/bench/roles/mine" --provider vagrant --distro "$distro"
+	traces >"$work/after"
+	diff "$work/before" "$work/after" || fail 'the test of a role has left something'
+}
+
 # Where a lab could be seen on this machine.
 traces() {
 	virsh list --all --name
@@ -207,7 +220,7 @@ traces() {
 	pgrep -af 'guest=|vagrant up|dnsmasq.*libvirt' || :
 }
 
-[ $# -gt 0 ] || set -- vagrantfile lab
+[ $# -gt 0 ] || set -- vagrantfile lab bench
 timed "tests/vagrant/box.sh, $distro" quiet tests/vagrant/box.sh $name $work/box "$distro"
 quiet virsh pool-create-as $name dir --target $work/pool
 for part; do
@@ -232,6 +245,10 @@ for part; do
 			timed 'provision lab up, killed' lab_is_cut
 			timed 'provision lab down' lab_down
 			;;
-		*) fail "$part is no part of this test: vagrantfile, lab" ;;
+		bench)
+			traces >"$work/before"
+			timed 'provision test ROLE --provider vagrant' role_is_tested
+			;;
+		*) fail "$part is no part of this test: vagrantfile, lab, bench" ;;
 	esac
 done
