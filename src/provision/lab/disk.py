@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from provision.lab import clock
 from provision.lab.image import Addition, build, building, image_folder, install
 from provision.lab.provider import Image
 from provision.shell import sh
@@ -37,9 +38,9 @@ _UNIT_NAME = "lab-own-files.service"
 VM = Addition(
     name="vm",
     packages=("linux-image-cloud-amd64", "udev", "kmod"),
-    hooks=(
-        sh('printf %s {} >"$1"/etc/systemd/system/{}', _UNIT, _UNIT_NAME),
-        sh('chroot "$1" systemctl --quiet enable {}', _UNIT_NAME),
+    hooks=tuple(
+        sh('printf %s {} >"$1"/etc/systemd/system/{}; chroot "$1" systemctl --quiet enable {}', text, name, name)
+        for name, text in ((_UNIT_NAME, _UNIT), (clock.UNIT, clock.SERVICE))
     ),
 )
 

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from provision.errors import ConfigError, ProvisionError
-from provision.lab.clock import set_clock
 from provision.lab.files import replace_file
 from provision.lab.inventory import is_inventory_of, write_inventory
 from provision.lab.nspawn import Nspawn
@@ -170,10 +169,8 @@ class Lab:
                     hint=f"there are: {', '.join(there) or f'none; provision lab snapshot --name {self.name}'}",
                 )
             self._provider.restore(host, name)
-        if self._provider.keeps_memory:
-            # By a login, so it answers, and its boot is long over: to wait as well would be another login.
-            set_clock(host)
-        else:
+        # One that goes on has answered already, and its boot is long over: to wait as well would be another login.
+        if not self._provider.keeps_memory:
             self.wait(host)
 
     def snapshots(self, host: Host) -> list[str]:

@@ -1,4 +1,4 @@
-"""Speaks with a running QEMU: its machine protocol (QMP) over a socket in the folder of the host."""
+"""Speaks with a running QEMU and what runs in it, over sockets in the folder of the host."""
 
 from __future__ import annotations
 
@@ -20,14 +20,17 @@ _PATIENCE = 120.0
 
 
 class Monitor:
-    """The QEMU of the host whose folder is ``folder``. Every method raises ProvisionError where it does not answer."""
+    """The QEMU of the host whose folder is ``folder``, by its machine protocol (QMP).
+
+    Every method raises ProvisionError where it does not answer.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def command(self, name: str, /, **arguments: object) -> object:
         """What QEMU returns for one command of its QMP reference manual."""
-        with self._connected() as lines:
+        with connected(self._folder, SOCKET) as lines:
             json.loads(lines.readline())  # Its greeting.
             for execute, with_ in (("qmp_capabilities", {}), (name, arguments)):
                 lines.write(json.dumps({"execute": execute, "arguments": with_}).encode() + b"\n")
@@ -48,17 +51,19 @@ class Monitor:
                 return said["return"]
         raise ProvisionError(f"QEMU in {self._folder} ended before it answered")
 
-    @contextmanager
-    def _connected(self) -> Iterator[BufferedRWPair]:
-        folder = os.open(self._folder, os.O_PATH)
-        try:
-            with socket.socket(socket.AF_UNIX) as connection:
-                connection.settimeout(_PATIENCE)
-                # By this name, since that of the folder may be longer than the 108 bytes of an address.
-                connection.connect(f"/proc/self/fd/{folder}/{SOCKET}")
-                with connection.makefile("rwb") as lines:
-                    yield lines
-        except (OSError, ValueError) as error:
-            raise ProvisionError(f"QEMU in {self._folder} does not answer: {error}") from error
-        finally:
-            os.close(folder)
+
+@contextmanager
+def connected(folder: Path, name: str) -> Iterator[BufferedRWPair]:
+    """A connection to QEMU's socket ``name`` in ``folder``. Raises ProvisionError where nobody answers."""
+    opened = os.open(folder, os.O_PATH)
+    try:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(_PATIENCE)
+            # By this name, since that of the folder may be longer than the 108 bytes of an address.
+            connection.connect(f"/proc/self/fd/{opened}/{name}")
+            with connection.makefile("rwb") as lines:
+                yield lines
+    except (OSError, ValueError) as error:
+        raise ProvisionError(f"QEMU in {folder} does not answer: {error}") from error
+    finally:
+        os.close(opened)

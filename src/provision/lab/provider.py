@@ -68,7 +68,7 @@ class Provider(Protocol):
 
     @property
     def keeps_memory(self) -> bool:
-        """Whether a restored host goes on where the snapshot was made, by the clock of then, and does not boot."""
+        """Whether a restored host goes on where the snapshot was made, and does not boot."""
         ...
 
     def require(self) -> None:
@@ -110,7 +110,10 @@ class Provider(Protocol):
         ...
 
     def restore(self, host: Host, name: str) -> None:
-        """Let ``host`` be as at its snapshot ``name``, running. Does not wait for its sshd."""
+        """Let ``host`` be as at its snapshot ``name``, running. Does not wait for its sshd.
+
+        One that keeps its memory has answered when this returns, and has the time of today.
+        """
         ...
 
     def snapshots(self, host: Host) -> list[str]:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from provision.errors import ProvisionError
-from provision.lab import cgroup, processes
+from provision.lab import cgroup, clock, processes
 from provision.lab.acceleration import acceleration
 from provision.lab.commands import require_root, require_tools, run
 from provision.lab.disk import disk_folder, ensure_disk
@@ -122,6 +122,7 @@ class Qemu:
         """Go on where the snapshot was made, in the middle of whatever the VM did."""
         self._end(host.name)
         self._boot(host, "-loadvm", name)
+        clock.set_clock_by_line(host, self._folder(host))
 
     def snapshots(self, host: Host) -> list[str]:
         """The names of the snapshots, in the order of their making."""
@@ -190,6 +191,7 @@ class Qemu:
             *("-netdev", f"user,id=network,{forwarded}"),
             *("-device", f"virtio-net-pci,netdev=network,id={NETWORK_CARD}"),
             *("-chardev", "file,id=console,path=console.log,append=on", "-serial", "chardev:console"),
+            *("-chardev", f"socket,id=clock,path={clock.SOCKET},server=on,wait=off", "-serial", "chardev:clock"),
             *("-qmp", f"unix:{SOCKET},server=on,wait=off"),
         ]
 

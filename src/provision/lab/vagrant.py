@@ -16,6 +16,7 @@ from typing import Any
 
 from provision.errors import ProvisionError
 from provision.inventory.vagrant import parse
+from provision.lab.clock import set_clock
 from provision.lab.commands import run
 from provision.lab.files import replace_file
 from provision.lab.libvirt import remove_domain, remove_network
@@ -97,6 +98,7 @@ class Vagrant:
     def restore(self, host: Host, name: str) -> None:
         """Go on where the snapshot was made."""
         self._change("snapshot", "restore", "--no-provision", host.name, name)
+        set_clock(host)
 
     def snapshots(self, host: Host) -> list[str]:
         """The names of the snapshots, in Vagrant's order."""
