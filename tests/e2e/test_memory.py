@@ -103,6 +103,11 @@ def test_a_request_that_ends_its_worker_ends_no_other(mirror: Placed) -> None:
     mirror.settle()
 
 
+def since(mirror: Placed, unit: str, change: str) -> int:
+    """When a unit has last changed so, in microseconds since the boot."""
+    return int(mirror.show(unit, f"{change}TimestampMonotonic"))
+
+
 def test_where_two_copies_do_not_fit_requests_wait_for_the_new_one(mirror: Placed) -> None:
     before, old = mirror.slot, mirror.version
     pretend(mirror, 0.3)
@@ -117,11 +122,7 @@ def test_where_two_copies_do_not_fit_requests_wait_for_the_new_one(mirror: Place
     assert mirror.up().settled == (0, 1)
     assert mirror.slot != before
     wait_for("the new release alone", lambda: mirror.running() == {mirror.slot})
-    stopped, started = (
-        int(mirror.show(unit, "InactiveEnterTimestampMonotonic" if unit == before else "ActiveEnterTimestampMonotonic"))
-        for unit in (before, mirror.slot)
-    )
-    assert stopped < started
+    assert since(mirror, before, "InactiveEnter") < since(mirror, mirror.slot, "ActiveEnter")
 
 
 def test_a_release_that_fails_gives_the_memory_back(mirror: Placed) -> None:
@@ -138,12 +139,47 @@ def test_a_release_that_fails_gives_the_memory_back(mirror: Placed) -> None:
     assert mirror.up().settled == (0, 1)
 
 
+def test_a_release_whose_process_does_not_run_gets_none_of_those_who_wait(mirror: Placed) -> None:
+    """Its own part serves by then, and would be ended under them."""
+    mirror.set(app_strategy="restart")
+    mirror.settle()
+    before, visitors = mirror.slot, mirror.visitors()
+    with mirror.broken(), visitors.coming():
+        mirror.set(app_processes={"idle": "false"})
+        failed = mirror.up(code=1)
+    assert "does not go on running" in failed.log
+    assert (visitors.lost, visitors.versions) == ([], {str(mirror.version)})
+    wait_for("the old release alone", lambda: mirror.running() == {mirror.slot} == {before})
+    assert mirror.up().settled == (0, 1)
+
+
+def test_a_rollback_from_a_restart_is_a_restart(mirror: Placed) -> None:
+    """The old deployment may have been made when nobody knew yet what a worker takes."""
+    mirror.set(app_strategy="switch")
+    mirror.change()
+    mirror.settle()
+    mirror.set(app_strategy="restart")
+    mirror.change()
+    mirror.settle()
+    before, visitors = mirror.slot, mirror.visitors()
+    with visitors.coming():
+        back = provision("rollback", mirror.inventory)
+    assert (back.code, visitors.lost) == (0, []), str(back)
+    assert visitors.versions == {str(mirror.version), str(mirror.version - 1)}
+    assert since(mirror, before, "InactiveEnter") < since(mirror, mirror.slot, "ActiveEnter")
+    mirror.up("--retry")
+    assert mirror.up().settled == (0, 1)
+
+
 @pytest.mark.parametrize(
     "moment", ["[ -e /run/app-mirror/hold ]", "pgrep -f '[g]ate.py.*--unit'"], ids=["stop", "gate"]
 )
 def test_a_run_killed_while_requests_wait_leaves_the_old_release_to_them(mirror: Placed, lab: Lab, moment: str) -> None:
-    mirror.set(app_strategy="restart")
+    mirror.set(app_strategy="restart", app_processes={"idle": "sleep 1000000"})
+    mirror.settle()
     before, old = mirror.slot, mirror.version
+    idle = before.replace("app-mirror@", "app-mirror-idle@")
+    assert mirror.running() == {before, idle}
     visitors = mirror.visitors()
     with visitors.coming():
         wanted = mirror.change()
@@ -155,8 +191,9 @@ def test_a_run_killed_while_requests_wait_leaves_the_old_release_to_them(mirror:
     assert (visitors.lost, visitors.versions) == ([], {str(old)})
     assert mirror.slot == before
     # The program that holds requests ends when nobody is connected to it any more.
-    wait_for("the old release alone", lambda: mirror.running() == {before})
+    wait_for("the old release alone, with its process", lambda: mirror.running() == {before, idle})
 
+    mirror.set(app_processes={})
     mirror.settle()
     assert mirror.answer("/version")["version"] == wanted
     wait_for("the new release alone", lambda: mirror.running() == {mirror.slot})

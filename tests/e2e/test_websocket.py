@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -106,3 +108,48 @@ def test_a_change_of_the_site_reloads_caddy_which_closes_it(hub: Placed) -> None
     assert again.ask("back again") == f"{hub.version}: back again"
     again.close()
     assert hub.up().settled == (0, 1)
+
+
+def test_a_guest_who_came_while_requests_waited_is_in_the_way_of_no_later_restart(hub: Placed) -> None:
+    """The program that held the guest lives as long as that stays, and ends while the next one holds others."""
+    hub.set(app_strategy="restart")
+    version = hub.change()
+    process = hub.start("up")
+    wait_for("requests wait", lambda: hub.view.file("/run/app-hub/hold").exists, timeout=180)
+    guest = enter(hub)
+    process.communicate()
+    assert process.returncode == 0
+    assert guest.ask("I waited") == f"{version}: I waited"
+    first = hub.view.check_output("systemctl list-units --plain --no-legend 'app-hub-hold-*'").split()[0]
+
+    hub.change()
+    with asking(hub) as lost:
+        hub.up()
+
+    assert lost == []
+    assert guest.receive() is None
+    guest.close()
+    wait_for("the end of the first holder", lambda: not hub.view.service(first).is_running)
+    hub.set(app_strategy="auto")
+    hub.settle()
+
+
+@contextmanager
+def asking(hub: Placed) -> Iterator[list[str]]:
+    """Ask one request after the other, and keep what was said of those that were not answered."""
+    lost: list[str] = []
+    over = threading.Event()
+
+    def ask() -> None:
+        while not over.is_set():
+            done = hub.curl(f"https://{hub.domain}/", "--fail", "--max-time", "120")
+            if done.returncode:
+                lost.append(done.stderr)
+
+    with ThreadPoolExecutor(3) as pool:
+        for _ in range(3):
+            pool.submit(ask)
+        try:
+            yield lost
+        finally:
+            over.set()

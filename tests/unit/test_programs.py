@@ -121,6 +121,22 @@ def test_a_user_is_ours_where_a_removal_has_left_it(run: Callable[..., str], tmp
     assert run(ask, kept=str(tmp_path / "kept")) == "free\ndata\n"
 
 
+@pytest.mark.parametrize("kind", ["builds", "releases"])
+def test_what_is_removed_in_part_is_complete_no_longer(run: Callable[..., str], tmp_path: Path, kind: str) -> None:
+    """A power cut in the middle: the next run must not take half a build, or half a release, for a whole one."""
+    folder = tmp_path / "srv" / kind / "1234"
+    (folder / ".venv").mkdir(parents=True)
+    (folder / ".complete").touch()
+    # The one that removes all of it is the last.
+    cut = 'rm() { case $1 in -rf) [ "${3%/.new}" != "$3" ] && [ ! -e "$3" ] || exit 0 ;; esac; command rm "$@"; }'
+    run(f'{cut}; forget "{folder}"')
+    assert not (folder / ".complete").exists()
+    assert (folder.exists(), folder.with_name(".new").exists()) == (kind == "builds", kind == "releases")
+
+    run(f'forget "{folder}"')
+    assert [*folder.parent.glob("*")] == []
+
+
 def test_a_slot_is_intact_while_its_files_are_those_of_the_record(run: Callable[..., str], tmp_path: Path) -> None:
     lines = """mkdir -p $home/slots/blue $home/deployments/4
         echo 4 >$home/slots/blue/blue; echo unit >$units/u
