@@ -17,7 +17,7 @@ HEAD = """\
 # Cut everywhere
 
 What becomes of a run that is cut, tried on real hosts at every step and at named points inside the switch. Written by
-`make test-cuts`; of `make test`, tests/e2e/test_cuts.py makes all cuts of the update and a sample of the others.
+`make test-cuts`; of `make test`, tests/e2e/test_cuts.py makes a sample of each kind, the same in every run.
 
 A cut **held** when all of this was seen:
 

@@ -1,4 +1,4 @@
-"""Cut everywhere: updates at every point, and some of the rest; `make test-cuts` makes all."""
+"""Some of all the cuts; `make test-cuts` makes all, which takes most of an hour."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FOUND = "first: the gate looks: shell"
 """The cut that has found a fault: what a first deployment had started was taken for what serves."""
 
 CHOSEN = {
-    **{str(cut): cut for cut in cuts("update")},
+    **sample(cuts("update"), 6 * SAMPLE),
     FOUND: next(cut for cut in cuts("first") if str(cut) == FOUND),
     **sample(cuts("first"), SAMPLE),
     **sample(cuts("restart"), SAMPLE),

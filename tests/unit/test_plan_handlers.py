@@ -183,7 +183,7 @@ def test_a_start_answers_its_own_notification_too() -> None:
 def test_a_start_of_another_unit_absorbs_nothing() -> None:
     plan = plan_of(FakeHost(), [task(CONFIG, "Restart"), task(Service(name="other", state="started"))])
     assert names(plan) == ["config", "Service", "Restart"]
-    assert "systemctl stop" not in plan.items[1].steps[0].script
+    assert not plan.items[1].steps[0].script.startswith("systemctl stop")
 
 
 def test_a_start_without_a_due_handler_is_a_start() -> None:

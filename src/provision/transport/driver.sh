@@ -114,6 +114,8 @@ drive() {
 			export run nonce parent="$PPID" here="$run/$2"
 			# A script that ended early has not sent its last frame; the other side would wait for it for ever.
 			sh "$here/main" || exit 1
+			# A survey has set it ahead.
+			beat
 			[ ! -e "$run/dead" ] || exit 1
 			# shellcheck disable=SC2086 # a name of mktemp's, or nothing
 			rm -rf "${run:?}/$2" "$run/$2.gz" $large

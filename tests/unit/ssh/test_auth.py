@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.unit.ssh.openssh import agent_at
 
-from provision.errors import AuthenticationError
+from provision.errors import AuthenticationError, Unreachable
 from provision.transport import ssh
 from provision.transport.ssh_hostkeys import HostKeyPolicy
 from provision.transport.ssh_passphrases import Passphrases
@@ -58,9 +58,9 @@ def test_a_host_that_has_waited_too_long_for_an_answer(login: Login, server: Ser
         server.transports[-1].close()
         return True
 
-    with pytest.raises(AuthenticationError, match="closed the connection before anybody could log in") as caught:
+    # The first where the end is seen before the login begins, the second where it is reset.
+    with pytest.raises(Unreachable, match="closed the connection before (anybody could log in|the login)"):
         ssh.connect(replace(login, known_hosts="/dev/null"), host_keys=HostKeyPolicy(ask=ask))
-    assert "run again" in caught.value.hint
 
 
 def test_a_banner_that_names_another_login_is_quoted(connect: Connect, server: Server) -> None:
