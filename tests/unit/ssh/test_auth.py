@@ -59,7 +59,7 @@ def test_a_host_that_has_waited_too_long_for_an_answer(login: Login, server: Ser
         return True
 
     # The first where the end is seen before the login begins, the second where it is reset.
-    with pytest.raises(Unreachable, match="closed the connection before (anybody could log in|the login)"):
+    with pytest.raises(Unreachable, match=r"closed the connection before (anybody could log in|the login)"):
         ssh.connect(replace(login, known_hosts="/dev/null"), host_keys=HostKeyPolicy(ask=ask))
 
 
