@@ -80,13 +80,14 @@ class Fleet:
         return [f"no task has the tag {tag}. {there_are}" for tag in tags if tag not in (*all_tags, *SPECIAL_TAGS)]
 
     def _refuse_unused(self, hosts: Sequence[Host]) -> None:
-        """Refuse a ``--set`` of what no role declares and no inventory has or mentions: a slip of the keyboard."""
+        """Refuse a ``--set`` of what no role declares and no inventory has or mentions, and of a fact, which wins."""
+        for name in self._extra.keys() & FACTS:
+            hint = "--set does not change it"
+            raise ConfigError(f"{name} is read from the host", position=self._extra[name].position, hint=hint)
         if any(role.arguments is None for role in self._roles.values()):
             return
         known = {"roles"}.union(*({*(role.arguments or ()), *role.defaults} for role in self._roles.values()))
         for name, node in self._extra.items():
-            if name in FACTS:
-                raise ConfigError(f"{name} is read from the host, so --set cannot change it", position=node.position)
             if name in known or name.startswith("ansible_") or any(_mentions(host, name) for host in hosts):
                 continue
             hint = did_you_mean(name, known, "`provision inventory --host HOST` shows the variables of a host.")

@@ -132,6 +132,8 @@ def test_a_restart_that_was_killed_goes_back_at_the_next(unit: Unit) -> None:
     unit.act("restarted")
     unit.write("file", "bad")
     (unit.etc.parent / "down").touch()
+    unit.taken_by_others()
+    unit.write("file", "bad too")
 
     assert unit.act("restarted")[0] == 1
     assert unit.files == {"file": "one"}

@@ -34,8 +34,8 @@ def enter(name: str) -> Sh:
     found = groups(name)
     if not found:
         raise ProvisionError("this machine has no control groups of systemd's kind", hint="mount cgroup2")
-    commands = ((sh("mkdir -p {}", str(group)), sh("echo $$ >{}", str(group / "cgroup.procs"))) for group in found)
-    return lines(*(command for pair in commands for command in pair))
+    # Two commands: `sh -e` does not end at the first of an `&&`.
+    return lines(*(sh("mkdir -p {}\necho $$ >{}", str(group), str(group / "cgroup.procs")) for group in found))
 
 
 def remove(name: str) -> None:

@@ -167,7 +167,7 @@ class Nspawn:
             # It may have been about to boot when we first looked.
             processes.kill(processes.container(self._group(name)))
         cgroup.remove(self._group(name))
-        if not self._has_namesake(name):
+        if network.exists(_port(name)) and not self._has_namesake(name):
             network.remove_link(_port(name))
 
     def _group(self, name: str) -> str:

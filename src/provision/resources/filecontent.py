@@ -19,7 +19,7 @@ from provision.shell import Sh, lines, sh
 PREVIEW_LIMIT = 64 * 1024
 """Bytes above which no diff of a content is shown, as in the read ``Content``."""
 
-UNIT = re.compile(r"[A-Za-z0-9:_.\\@][A-Za-z0-9:_.\\@-]*\.[a-z]+")
+UNIT = re.compile(r"[\w:.\\-]+(@[\w:.\\-]*)?\.(service|socket|timer|path|mount|automount|swap|target|slice)", re.ASCII)
 """The full name of a unit."""
 
 

@@ -45,7 +45,10 @@ if [ -d "$replaced" ]; then
     taken=$(systemctl show --property=StateChangeTimestamp --value --timestamp=unix -- "${replaced##*/}") || :
     taken=${taken#@}
     case $taken in '' | *[!0-9]*) taken=0 ;; esac
-    if [ "$taken" -gt "$(stat -c %Y -- "$replaced")" ]; then rm -rf -- "$replaced"; fi
+    # One that is down has taken nothing: a restart that was killed may have ended it.
+    if [ "$taken" -gt "$(stat -c %Y -- "$replaced")" ] && systemctl is-active --quiet -- "${replaced##*/}"; then
+        rm -rf -- "$replaced"
+    fi
 fi
 if [ ! -e "$replaced/old$dest" ] && [ ! -L "$replaced/old$dest" ] && [ ! -e "$replaced/new$dest" ]; then
     if [ ! -d "$replaced" ]; then

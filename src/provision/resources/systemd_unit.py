@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from provision.resources.base import Content, Diff, Digest, Facts, Preview, Read, Rendered, Stat, State, Step, Unit
-from provision.resources.filecontent import desired_file, replace_file
+from provision.resources.filecontent import UNIT, desired_file, replace_file
 from provision.shell import Sh, lines, sh
-
-_NAME = re.compile(r"[\w:.\\-]+(@[\w:.\\-]*)?\.(service|socket|timer|path|mount|automount|swap|target|slice)", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +29,7 @@ class SystemdUnit:
     state: Literal["present", "absent"] = "present"
 
     def __post_init__(self) -> None:
-        if not _NAME.fullmatch(self.name):
+        if not UNIT.fullmatch(self.name):
             raise ValueError(f"name {self.name!r} is no full name of a unit, as in backup.timer")
         if self.dropin is not None and not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]*", self.dropin):
             raise ValueError(f"dropin {self.dropin!r} becomes NAME.conf: letters, digits, '-' and '_' only")

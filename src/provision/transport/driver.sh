@@ -5,8 +5,8 @@
 #   trip ID archive|script     unpack the payload of ID, a tar.gz or a script.gz, and run its file "main"
 #   stop                       start no further step
 #   abort SIZE                 a script of SIZE bytes follows; it ends the running step, where there is one
-# session.py sets before it: nonce, base (a folder in /run), disk (one on a disk), holder (empty = take no lock), patience (seconds),
-# lock_timeout (seconds to wait for the lock).
+# session.py sets before it: nonce, base (a folder in /run), disk (one on a disk), holder (empty = take no lock),
+# patience (seconds), lock_timeout (seconds to wait for the lock).
 # Nothing but frames goes to standard output; a frame that cannot be written ends the shell.
 
 : "${nonce:?}" "${base:?}" "${disk:?}" "${patience:?}" "${lock_timeout:?}"

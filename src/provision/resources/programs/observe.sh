@@ -47,7 +47,9 @@ observe() {
 	for stamp in "$home"/migrated/*; do
 		[ ! -f "$stamp" ] || echo "migrated_${stamp##*/}=yes"
 	done
-	[ ! -e "$home/rolled-back" ] || sed 's/.*/rolled_back_&=yes/' "$home/rolled-back"
+	if [ -e "$home/rolled-back" ]; then
+		while read -r digest; do echo "rolled_back_$digest=yes"; done <"$home/rolled-back"
+	fi
 	[ -d "$home/slots" ] || return 0
 	slot=$(active_slot)
 	[ -n "$slot" ] || return 0
