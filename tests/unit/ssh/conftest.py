@@ -14,7 +14,13 @@ from typing import IO
 
 import paramiko
 import pytest
-from paramiko.common import AUTH_FAILED, AUTH_SUCCESSFUL, OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED, OPEN_SUCCEEDED
+from paramiko.common import (
+    AUTH_FAILED,
+    AUTH_SUCCESSFUL,
+    OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED,
+    OPEN_SUCCEEDED,
+    cMSG_CHANNEL_SUCCESS,
+)
 from tests.unit.ssh.openssh import Sshd, make_keys, running
 
 from provision.transport import ssh, ssh_dial
@@ -83,7 +89,17 @@ class Server(paramiko.ServerInterface):
 
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
         self.commands.append(command.decode())
-        threading.Thread(target=self.run, args=(channel, command), daemon=True).start()
+        transport = channel.get_transport()
+        send = transport._send_user_message  # type: ignore[attr-defined]  # its stubs leave it out
+
+        def reply(message: paramiko.Message) -> None:
+            send(message)
+            # As sshd does: a command that ends at once must not close the channel before the request is granted.
+            if message.asbytes().startswith(cMSG_CHANNEL_SUCCESS):
+                vars(transport)["_send_user_message"] = send
+                threading.Thread(target=self.run, args=(channel, command), daemon=True).start()
+
+        vars(transport)["_send_user_message"] = reply
         return True
 
     def run(self, channel: paramiko.Channel, command: bytes) -> None:
