@@ -35,7 +35,7 @@ def placed(place: Place) -> Placed:
 @pytest.fixture
 def mirror(placed: Placed) -> Placed:
     """The app, sized and deployed as it is by default, converged."""
-    placed.set(app_workers=2, app_strategy="auto")
+    placed.set(app_workers=2, app_strategy="auto", app_processes={})
     placed.change()
     placed.settle()
     return placed
@@ -179,7 +179,8 @@ def test_a_run_killed_while_requests_wait_leaves_the_old_release_to_them(mirror:
     mirror.settle()
     before, old = mirror.slot, mirror.version
     idle = before.replace("app-mirror@", "app-mirror-idle@")
-    assert mirror.running() == {before, idle}
+    # The program that holds requests ends when nobody is connected to it any more.
+    wait_for("this release alone, with its process", lambda: mirror.running() == {before, idle})
     visitors = mirror.visitors()
     with visitors.coming():
         wanted = mirror.change()
@@ -190,7 +191,6 @@ def test_a_run_killed_while_requests_wait_leaves_the_old_release_to_them(mirror:
     assert (killed.returncode, process.returncode) == (0, 1), killed.stderr
     assert (visitors.lost, visitors.versions) == ([], {str(old)})
     assert mirror.slot == before
-    # The program that holds requests ends when nobody is connected to it any more.
     wait_for("the old release alone, with its process", lambda: mirror.running() == {before, idle})
 
     mirror.set(app_processes={})

@@ -132,6 +132,7 @@ def test_a_guest_who_came_while_requests_waited_is_in_the_way_of_no_later_restar
     wait_for("the end of the first holder", lambda: not hub.view.service(first).is_running)
     hub.set(app_strategy="auto")
     hub.settle()
+    wait_for("the end of the second", lambda: hub.running() == {hub.slot})
 
 
 @contextmanager
