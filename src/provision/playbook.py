@@ -7,25 +7,22 @@ facts :meth:`HostPlay.resolve` renders everything.
 from __future__ import annotations
 
 import functools
-import json
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from provision import argument_specs, coerce
+from provision import argument_specs
 from provision.batches import Batches
 from provision.errors import ConfigError, Position
-from provision.nearest import did_you_mean
-from provision.resources.base import Facts, Read, Resource, partial
-from provision.resources.task import Handler, Playbook, Task
+from provision.rendering import Rendering
+from provision.resources.base import Facts, Read
+from provision.resources.task import Handler, Playbook
 from provision.role import Role, check_defaults
-from provision.role_files import RoleFiles
-from provision.schema import Module
 from provision.scope import Scope
 from provision.source import Sources
 from provision.tasks import TaskSource
-from provision.template_errors import FactsNeeded, UndefinedVariable
+from provision.template_errors import FactsNeeded
 from provision.templating import Templates
 from provision.yamlfile import Node
 
@@ -73,13 +70,12 @@ class HostPlay:
     ) -> None:
         self._roles = roles
         self._templates = templates
-        self._folder = folder
-        self._apps = sources or Sources(folder)
         self._given = {**variables, **(extra or {})}
         self._defaults = {name: node for role in roles for name, node in role.defaults.items()}
         self._variables = {**self._defaults, **self._given}
         self._arguments = {name: argument for role in roles for name, argument in (role.arguments or {}).items()}
-        self._secrets = {name for name, argument in self._arguments.items() if argument.no_log}
+        secrets = (name for name, argument in self._arguments.items() if argument.no_log)
+        self._rendering = Rendering(templates, folder, sources or Sources(folder), secrets)
 
     @property
     def roles(self) -> tuple[str, ...]:
@@ -104,11 +100,9 @@ class HostPlay:
         scope = self._scope(None)
         found: set[Read] = set()
         for role, source in self._sources():
-            if source.module is None:
-                continue
             try:
-                for turn in self._turns(source, scope):
-                    found.update(self._identity(role, source, source.module, turn).reads())
+                for resource in self._rendering.identities(role, source, scope):
+                    found.update(resource.reads())
             except (ConfigError, FactsNeeded):
                 continue
         return found
@@ -117,8 +111,8 @@ class HostPlay:
         """All tasks and handlers, rendered. Raises ConfigError."""
         scope = self._scope(facts)
         self._check_types([scope])
-        handlers = self._handlers(scope)
-        tasks = [task for role, source in self._sources() for task in self._tasks(role, source, handlers, scope)]
+        make, handlers = self._rendering.tasks, self._handlers(scope)
+        tasks = [task for role, source in self._sources() for task in make(role, source, handlers, scope)]
         return Playbook(tuple(tasks), handlers, self.rolling)
 
     def likely(self) -> Playbook:
@@ -132,10 +126,7 @@ class HostPlay:
         Raises ConfigError.
         """
         scope = self._scope(_PLACEHOLDERS[0])
-        serial, max_fail = (
-            next((scope.node(f"{role}_{name}") for role in sorted(self.rolling) if f"{role}_{name}" in scope), None)
-            for name in ("serial", "max_fail")
-        )
+        serial, max_fail = self._of_rolling(scope, "serial"), self._of_rolling(scope, "max_fail")
         try:
             return Batches(serial.text if serial else "100%", int(max_fail.text) if max_fail else 0)
         except ValueError as error:
@@ -150,12 +141,21 @@ class HostPlay:
                 others = [other.name for other in self._roles if other is not role]
                 argument_specs.check_names(role.name, role.arguments, self._defaults, self._given, others)
                 argument_specs.check_required(role.name, role.arguments, self._variables, self._place(role))
-        self._check_types(scopes := [self._scope(facts) for facts in _PLACEHOLDERS])
+        scopes = [self._scope(facts) for facts in _PLACEHOLDERS]
+        self._check_types(scopes)
         _ = self.batches  # what it raises should be known before anything is sent
         handlers = _on_any(scopes, self._handlers)
         for role, source in self._sources():
-            self._check_syntax(source)
-            _on_any(scopes, functools.partial(self._tasks, role, source, handlers))
+            self._rendering.check_syntax(source)
+            _on_any(scopes, functools.partial(self._rendering.tasks, role, source, handlers))
+
+    def _of_rolling(self, scope: Scope, name: str) -> Node | None:
+        """The variable ROLE_name of the first role that is rolled and has it."""
+        variables = (f"{role}_{name}" for role in sorted(self.rolling))
+        return next((scope.node(variable) for variable in variables if variable in scope), None)
+
+    def _handlers(self, scope: Scope) -> tuple[Handler, ...]:
+        return self._rendering.handlers(self._roles, scope)
 
     def _place(self, role: Role) -> Position | None:
         """Where the user asked for a role; None where it is one of the default roles."""
@@ -177,116 +177,6 @@ class HostPlay:
         for name in self._given:
             if name in self._arguments:
                 _on_any(scopes, operator.methodcaller("node", name))
-
-    def _check_syntax(self, source: TaskSource) -> None:
-        for node in (*source.fields.values(), source.name, source.loop, source.label):
-            if node is not None:
-                self._templates.check_syntax(node)
-        if source.when is not None:
-            self._templates.check_syntax(source.when, expression=True)
-
-    def _turns(self, source: TaskSource, scope: Scope) -> list[Scope]:
-        """One scope for each item of the task's loop; the scope itself without a loop."""
-        scope.used.clear()
-        if source.loop is None:
-            return [scope]
-        loop = self._templates.resolve(source.loop, scope)
-        if not isinstance(loop.value, list):
-            hint = "Use the filter dict2items." if isinstance(loop.value, dict) else "Write [ONE, TWO]."
-            raise coerce.wrong("loop", "a list", loop, hint)
-        return [scope.with_item(item, scope.used) for item in loop.value]
-
-    def _handlers(self, scope: Scope) -> tuple[Handler, ...]:
-        """Of several handlers of one name the last counts, as in Ansible."""
-        found: dict[str, Handler] = {}
-        for role in self._roles:
-            for source in role.handlers:
-                name, unit = self._text(source.name, scope), self._text(source.unit, scope)
-                listen = tuple(self._text(topic, scope) for topic in source.listen)
-                found[name] = Handler(role.name, name, unit, source.action, listen)
-        return tuple(found.values())
-
-    def _tasks(self, role: Role, source: TaskSource, handlers: Sequence[Handler], scope: Scope) -> list[Task]:
-        """The task, once for each item of its loop."""
-        if source.module is None:
-            return [Task(role.name, "flush_handlers", "meta", None, tags=source.tags)]
-        try:
-            turns = self._turns(source, scope)
-        except UndefinedVariable:
-            if source.when is None or self._templates.evaluate(source.when, scope):
-                raise
-            turns = [scope]
-        return [self._task(role, source, source.module, handlers, turn) for turn in turns]
-
-    def _task(self, role: Role, source: TaskSource, module: Module, handlers: Sequence[Handler], scope: Scope) -> Task:
-        when = source.when is None or self._templates.evaluate(source.when, scope)
-        scope.used.clear()
-        if when:
-            files = self._files(role, scope)
-            resource = module.build(source.fields, self._resolver(scope), files, source.position)
-        else:
-            resource = self._skipped(role, source, module, scope)
-        no_log = source.no_log or module.has_secret(source.fields) or not self._secrets.isdisjoint(scope.used)
-        return Task(
-            role=role.name,
-            name=self._name(source, module, scope, when=when, no_log=no_log),
-            kind=module.name,
-            resource=resource,
-            notify=self._notify(source, handlers, scope, when=when),
-            tags=source.tags,
-            when=when,
-            no_log=no_log,
-        )
-
-    def _identity(self, role: Role, source: TaskSource, module: Module, scope: Scope) -> Resource:
-        return module.identity(source.fields, self._resolver(scope), self._files(role, scope))
-
-    def _skipped(self, role: Role, source: TaskSource, module: Module, scope: Scope) -> Resource:
-        """What a condition protects need not even be defined."""
-        try:
-            return self._identity(role, source, module, scope)
-        except ConfigError:
-            return partial(module.kind, {})
-
-    def _files(self, role: Role, scope: Scope) -> RoleFiles:
-        return RoleFiles(role.path, self._folder, self._templates, scope, self._apps)
-
-    def _resolver(self, scope: Scope) -> Callable[[Node], Node]:
-        return lambda node: self._templates.resolve(node, scope)
-
-    def _text(self, node: Node, scope: Scope) -> str:
-        return coerce.text(self._templates.resolve(node, scope), "a name")
-
-    def _name(self, source: TaskSource, module: Module, scope: Scope, *, when: bool, no_log: bool) -> str:
-        try:
-            name = module.name if source.name is None else self._text(source.name, scope)
-            if source.loop is None or "item" not in scope:
-                return name
-            if no_log:
-                return f"{name} (item=None)"
-            label = self._templates.resolve(source.label or Node("{{ item }}", source.position), scope)
-            nested = isinstance(label.value, dict | list)
-            return f"{name} (item={json.dumps(label.plain()) if nested else label.text})"
-        except UndefinedVariable:
-            if when:
-                raise
-            return source.name.text if source.name else module.name
-
-    def _notify(self, source: TaskSource, handlers: Sequence[Handler], scope: Scope, *, when: bool) -> tuple[str, ...]:
-        names = []
-        for node in source.notify:
-            try:
-                name = self._text(node, scope)
-            except UndefinedVariable:
-                if when:
-                    raise
-                continue
-            if not any(handler.hears(name) for handler in handlers):
-                known = [name for handler in handlers for name in (handler.name, *handler.listen)]
-                hint = did_you_mean(name, known, "Write it into handlers/main.yml of the role.")
-                raise ConfigError(f"no handler is called {name}", position=node.position, hint=hint)
-            names.append(name)
-        return tuple(names)
 
 
 def _on_any(circumstances: Sequence[C], action: Callable[[C], T]) -> T:

@@ -23,7 +23,7 @@ LAYERS = (
     ("worker",),
     ("converge", "new_login"),
     ("application", "plan", "together", "script", "answers", "sayings", "diffs", "vitals"),
-    ("play", "fleet", "playbook", "role", "role_files", "role_docs", "json_schema", "roles"),
+    ("play", "fleet", "playbook", "rendering", "role", "role_files", "role_docs", "json_schema", "roles"),
     ("resources",),
     ("tasks", "schema", "argument_specs", "refusals", "scaffold"),
     (
