@@ -13,7 +13,8 @@ from provision.resources.memory import SWITCHING, SYSTEM_MB, Demand, Sizes
 
 
 def sizes(memory: int, cores: int, worker: int, **demand: Any) -> Sizes:
-    return Demand(**demand).sizes(Facts(memtotal_mb=memory, processor_vcpus=cores), worker)
+    """With both limits chosen, unless ``demand`` says otherwise."""
+    return Demand(**{"memory_high": "auto", **demand}).sizes(Facts(memtotal_mb=memory, processor_vcpus=cores), worker)
 
 
 @pytest.mark.parametrize(
@@ -72,6 +73,11 @@ def test_what_is_chosen_fits(memory: int, cores: int, worker: int, processes: in
     assert high <= most <= memory * 0.8
     if found.strategy == "switch":
         assert most >= copy
+
+
+def test_a_slot_is_not_slowed_down_unless_that_is_asked_for() -> None:
+    facts = Facts(memtotal_mb=2000, processor_vcpus=2)
+    assert [Demand().sizes(facts, measured).memory_high for measured in (0, 110)] == ["infinity"] * 2
 
 
 def test_limits_are_open_until_a_worker_was_measured() -> None:

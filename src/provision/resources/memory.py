@@ -56,7 +56,7 @@ class Demand:
     target: float = 0.7
     """The share of the memory that the app and the system may take together, two copies apart."""
     strategy: Literal["auto", "switch", "restart"] = "auto"
-    memory_high: str = "auto"
+    memory_high: str = "infinity"
     memory_max: str = "auto"
 
     def check(self) -> None:
