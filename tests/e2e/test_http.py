@@ -268,7 +268,6 @@ def test_what_is_on_by_itself_can_be_left_out(placed: Placed) -> None:
     try:
         assert set(result.changed) == {
             "caddy : Configure Caddy",
-            "caddy : restart caddy",
             "app : Give the app its site",
             "app : Take its page away",
             "caddy : reload caddy",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 
 import pytest
 from tests.e2e.cli import wait_for
+from tests.e2e.newest import newest_caddy
 from tests.e2e.placed import Place, Placed
 
 FILES = ("etc/caddy/Caddyfile", "etc/caddy/sites/mirror.caddy", "etc/systemd/system/caddy.service.d/provision.conf")
@@ -45,14 +47,29 @@ def refused(mirror: Placed, scheme: str = "https", **variables: object) -> str:
     return log
 
 
-def test_a_port_that_is_taken(mirror: Placed) -> None:
+@pytest.fixture(params=["distribution", "newest"])
+def caddy(request: pytest.FixtureRequest, mirror: Placed, tmp_path: Path) -> Iterator[None]:
+    """Debian's Caddy, and the newest."""
+    newest: AbstractContextManager[None] = newest_caddy(mirror.root, mirror.view, tmp_path)
+    with newest if request.param == "newest" else nullcontext():
+        yield
+
+
+@pytest.mark.usefixtures("caddy")
+def test_a_port_that_is_taken_is_found_without_a_restart(mirror: Placed) -> None:
+    """Most versions of Caddy do not tell systemd that they go on after it, which would wait for that for ever."""
+    before = mirror.show("caddy.service", "InvocationID")
     with listener(mirror, 8088):
         log = refused(mirror, caddy_http_port=8088)
 
     assert "address already in use" in log
+    assert "caddy.service cannot reload, and runs on as it was" in log
     assert "put back as it was: /etc/caddy/Caddyfile" in log
+    mirror.settle()
+    assert mirror.view.socket("tcp://:::8088").is_listening
     mirror.set(caddy_http_port=80)
     mirror.settle()
+    assert mirror.show("caddy.service", "InvocationID") == before
 
 
 def test_a_unit_that_cannot_start(mirror: Placed) -> None:

@@ -33,7 +33,7 @@ class Managed:
 
 
 MANAGED = [
-    Managed("etc/caddy/Caddyfile", "caddy : Configure Caddy", "caddy : restart caddy", "InvocationID"),
+    Managed("etc/caddy/Caddyfile", "caddy : Configure Caddy", "caddy : reload caddy", "ExecReload"),
     Managed("etc/caddy/sites/notes.caddy", "app : Give the app its site", "caddy : reload caddy", "ExecReload"),
 ]
 
