@@ -13,7 +13,8 @@ from provision.answers import Observed, SurveyParser
 from provision.application import Application, LogIn, no_login
 from provision.errors import ConnectionLost, NotConverged, ProvisionError, Refused, Unreachable
 from provision.events import Confidential, Emit, HandlerVerdict, Notice, Phase, TaskVerdict
-from provision.plan import STAMP_READ, Plan
+from provision.handlers import STAMP_READ
+from provision.plan import Plan
 from provision.resources.base import Content, Facts, Read, Resource, Shared, Step
 from provision.resources.task import Playbook, Task
 from provision.transport.frames import Frame

@@ -7,21 +7,26 @@ between still finds the restart due.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from provision.resources.base import Change, Diff, Facts, Property, Read, Reading, Resource, Shell, State, Step
+from provision.handlers import (
+    STAMP_READ,
+    action_of,
+    answering,
+    forget,
+    notifies,
+    remember,
+    stamp_digest,
+    stamp_name,
+    unit_of,
+)
+from provision.resources.base import Change, Diff, Facts, Read, Reading, Resource, State, Step
 from provision.resources.package import Package
-from provision.resources.service import Action, Service, act
+from provision.resources.service import Service, act
 from provision.resources.task import Handler, Playbook, Task
-from provision.shell import Sh, lines, sh
+from provision.shell import lines, sh
 from provision.together import install_with
-
-STAMPS = "/var/lib/provision/handlers"
-"""One file a handler, 0700: the digest its last run stood for."""
-
-STAMP_READ = Shell(sh('cd {} && for stamp in *; do read -r digest <"$stamp" && echo "$stamp=$digest"; done', STAMPS))
 
 
 def compare(desired: State, observed: Mapping[Read, Reading], facts: Facts) -> Diff:
@@ -109,26 +114,6 @@ class Plan:
         return named + [f"handler {due.handler.name}" for due in self.due]
 
 
-def stamp_name(handler: Handler) -> str:
-    """The file that holds a handler's stamp: readable, and unlike any other's."""
-    readable = "".join(c if c.isascii() and c.isalnum() else "_" for c in f"{handler.role}_{handler.name}")
-    return f"{readable}_{hashlib.sha256(f'{handler.role}/{handler.name}'.encode()).hexdigest()[:8]}"
-
-
-def stamp_digest(handler: Handler, notifiers: Iterable[tuple[Task, State]]) -> str:
-    """The digest of the desired state of all notifiers, whatever was selected for this run."""
-    digest = hashlib.sha256(repr(handler).encode())
-    for task, state in notifiers:
-        wanted = sorted((_subject(prop), value) for prop, value in state.items())
-        digest.update(repr((task.role, task.name, wanted)).encode())
-    return digest.hexdigest()
-
-
-def _subject(prop: Property) -> str:
-    """What a property is of, without the text of the program that reads it: another version has another one."""
-    return prop.name if isinstance(prop.read, Shell) else repr(prop)
-
-
 def build(
     playbook: Playbook,
     observed: Mapping[Read, Reading],
@@ -159,7 +144,7 @@ class _Builder:
         }
         self._handlers = {handler: self._digest(handler) for handler in playbook.handlers}
         self._last = {
-            handler: max((i for i, task in enumerate(playbook.tasks) if _notifies(task, handler)), default=-1)
+            handler: max((i for i, task in enumerate(playbook.tasks) if notifies(task, handler)), default=-1)
             for handler in playbook.handlers
         }
         stamps = observed.get(STAMP_READ, {})
@@ -190,7 +175,7 @@ class _Builder:
         return any(map(self._stage, last))
 
     def _notifiers(self, handler: Handler) -> Iterator[Task]:
-        return (task for task in self._playbook.tasks if task.when and _notifies(task, handler))
+        return (task for task in self._playbook.tasks if task.when and notifies(task, handler))
 
     def _digest(self, handler: Handler) -> str:
         """Empty for a handler that nothing notifies on this host: it is never due."""
@@ -211,12 +196,12 @@ class _Builder:
         steps = self._change(position, resource, diff)
         answered: list[Handler] = []
         if isinstance(resource, Service) and resource.starts(diff):
-            answered = [handler for handler in self._due(position) if _unit(handler) == resource.unit]
+            answered = [handler for handler in self._due(position) if unit_of(handler) == resource.unit]
             steps[0] = self._restart_instead(resource.unit, steps[0], answered)
         # What a start answers it does not notify again: its stamp has just been written.
-        heard = [handler for handler in self._playbook.handlers if _notifies(task, handler) and handler not in answered]
-        forget = [_forget(handler) for handler in heard if handler not in self._notified]
-        steps[0] = replace(steps[0], script=lines(*forget, steps[0].script))
+        heard = [handler for handler in self._playbook.handlers if notifies(task, handler) and handler not in answered]
+        stale = [forget(handler) for handler in heard if handler not in self._notified]
+        steps[0] = replace(steps[0], script=lines(*stale, steps[0].script))
         self._notified |= {handler: task for handler in heard}
         if task.no_log:
             steps = [replace(step, secret=True) for step in steps]
@@ -242,10 +227,10 @@ class _Builder:
         """
         if not answered:
             return start
-        for handler in answered:
-            self._settle(handler, "its unit starts anew")
+        for handler, others in answering(answered):
+            self._settle(handler, "its unit starts anew", others)
         stop = sh("systemctl stop -- {} 2>/dev/null || :", unit)
-        return replace(start, script=lines(stop, start.script, *(self._remember(handler) for handler in answered)))
+        return self._remembering(replace(start, script=lines(stop, start.script)), answered)
 
     def _due(self, position: int) -> list[Handler]:
         """Handlers to run now: notified by a change before ``position``, or with a stale stamp once all have spoken."""
@@ -256,44 +241,23 @@ class _Builder:
         ]
 
     def _flush(self, position: int) -> None:
-        for handler in self._due(position):
-            step = act(_unit(handler), _action(handler))
-            step = replace(step, script=lines(step.script, self._remember(handler)))
-            self._settle(handler, self._reason(handler))
+        for handler, others in answering(self._due(position)):
+            step = self._remembering(act(unit_of(handler), action_of(handler)), [handler, *others])
+            self._settle(handler, self._reason(handler), others)
             self._plan.items.append(Item(handler.role, handler.name, (step,), is_handler=True))
 
     def _reason(self, handler: Handler) -> str:
         task = self._notified.get(handler)
         return f"notified by {task.name}" if task else "its last run is not on record"
 
-    def _settle(self, handler: Handler, reason: str) -> None:
+    def _settle(self, handler: Handler, reason: str, others: Iterable[Handler]) -> None:
+        """It will have run, for the ``others`` as well."""
         self._plan.due.append(Due(handler, reason))
-        self._plan.stamps[stamp_name(handler)] = self._handlers[handler]
-        self._notified.pop(handler, None)
-        self._stale.discard(handler)
+        for answered in (handler, *others):
+            self._plan.stamps[stamp_name(answered)] = self._handlers[answered]
+            self._notified.pop(answered, None)
+            self._stale.discard(answered)
 
-    def _remember(self, handler: Handler) -> Sh:
-        """Write the stamp, durably and last."""
-        path = f"{STAMPS}/{stamp_name(handler)}"
-        return lines(
-            sh("install -d -m 0700 /var/lib/provision {}", STAMPS),
-            sh("printf '%s\\n' {} >{}", self._handlers[handler], path + ".new"),
-            sh("sync -f {} && mv -T -- {} {}", path + ".new", path + ".new", path),
-        )
-
-
-def _unit(handler: Handler) -> str:
-    """The full name of the handler's unit."""
-    return Service(name=handler.unit, state="started").unit
-
-
-def _action(handler: Handler) -> Action:
-    return "reloaded" if handler.action == "reloaded" else "restarted"
-
-
-def _forget(handler: Handler) -> Sh:
-    return sh("rm -f -- {}", f"{STAMPS}/{stamp_name(handler)}")
-
-
-def _notifies(task: Task, handler: Handler) -> bool:
-    return any(handler.hears(notification) for notification in task.notify)
+    def _remembering(self, step: Step, handlers: Iterable[Handler]) -> Step:
+        """The step, which in the end writes the stamps of these."""
+        return replace(step, script=lines(step.script, *(remember(each, self._handlers[each]) for each in handlers)))

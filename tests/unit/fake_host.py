@@ -15,7 +15,7 @@ from typing import ClassVar
 from provision.converge import Host
 from provision.errors import ConnectionLost
 from provision.events import Event
-from provision.plan import STAMPS
+from provision.handlers import STAMPS
 from provision.resources.base import Diff, Facts, Read, Resource, Shell, State, Step
 from provision.resources.task import Handler, Playbook, Task
 from provision.shell import lines, sh

@@ -11,7 +11,7 @@ from provision.application import LOG_LINES
 from provision.converge import describe
 from provision.errors import ConnectionLost, HostError, Interrupted, NotConverged, Refused, StepFailed
 from provision.events import Event, HandlerVerdict, Notice, Phase, TaskFinished, TaskOutput, TaskStarted, TaskVerdict
-from provision.plan import STAMP_READ
+from provision.handlers import STAMP_READ
 from provision.resources.base import Read, Reading
 from provision.resources.copy import Copy
 from provision.resources.task import Task

@@ -22,7 +22,7 @@ LAYERS = (
     ("roll", "performers"),
     ("worker",),
     ("converge", "new_login"),
-    ("application", "plan", "together", "script", "answers", "sayings", "diffs", "vitals"),
+    ("application", "plan", "handlers", "together", "script", "answers", "sayings", "diffs", "vitals"),
     ("play", "fleet", "playbook", "rendering", "role", "role_files", "role_docs", "json_schema", "roles"),
     ("resources",),
     ("tasks", "schema", "argument_specs", "refusals", "scaffold"),

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 import pytest
 
-from provision.plan import STAMP_READ, Plan, stamp_digest, stamp_name
+from provision.handlers import STAMP_READ, stamp_digest, stamp_name
+from provision.plan import Plan
 from provision.resources.base import Facts, Shell, State
 from provision.resources.service import Service
 from provision.resources.task import Handler, Task
@@ -15,7 +16,7 @@ from provision.shell import Sh
 from .fake_host import FakeHost, Setting, converge, handler, task, up
 
 CONFIG, OTHER = Setting(key="config"), Setting(key="other")
-RESTART = handler()
+RESTART, RELOAD = handler(), handler("Reload", action="reloaded")
 WEB = Service(name="web", state="started")
 
 
@@ -196,6 +197,33 @@ def test_a_notifier_after_the_start_restarts_again() -> None:
     up(converge(fake, [task(CONFIG, "Restart"), task(WEB), task(OTHER, "Restart")], [RESTART]))
     happened = [entry for entry in fake.log if entry.startswith(("set", "fresh"))]
     assert happened == ["set config", "fresh web.service", "set other", "fresh web.service"]
+
+
+@pytest.mark.parametrize("handlers", [(RESTART, RELOAD), (RELOAD, RESTART)], ids=["restart first", "reload first"])
+def test_a_restart_is_a_reload_as_well(handlers: tuple[Handler, Handler]) -> None:
+    tasks = [task(CONFIG, "Restart"), task(OTHER, "Reload")]
+    fake = FakeHost(units={"web.service": "active"})
+    plan = plan_of(fake, tasks, handlers)
+    assert (names(plan), [due.handler for due in plan.due]) == (["config", "other", "Restart"], [RESTART])
+    assert set(plan.stamps) == {stamp_name(RESTART), stamp_name(RELOAD)}
+
+    up(converge(fake, tasks, handlers))
+    assert [entry for entry in fake.log if entry.endswith("web.service")] == ["fresh web.service"]
+    assert plan_of(fake, tasks, handlers).items == []
+
+
+def test_a_reload_of_another_unit_is_one_of_its_own() -> None:
+    other = handler("Reload", "other", "reloaded")
+    plan = plan_of(FakeHost(), [task(CONFIG, "Restart"), task(OTHER, "Reload")], [RESTART, other])
+    assert names(plan) == ["config", "other", "Restart", "Reload"]
+
+
+def test_a_start_is_said_to_answer_the_restart_alone() -> None:
+    tasks = [task(CONFIG, "Restart"), task(OTHER, "Reload"), task(WEB)]
+    plan = plan_of(FakeHost(), tasks, [RESTART, RELOAD])
+    assert (names(plan), absorbed(plan)) == (["config", "other", "Service"], True)
+    assert [due.handler for due in plan.due] == [RESTART]
+    assert set(plan.stamps) == {stamp_name(RESTART), stamp_name(RELOAD)}
 
 
 def test_a_stop_absorbs_nothing() -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from provision.plan import STAMP_READ, STAMPS, Plan, build, stamp_name
+from provision.handlers import STAMP_READ, STAMPS, stamp_name
+from provision.plan import Plan, build
 from provision.resources.base import Facts, Reading
 from provision.resources.task import Playbook
 from provision.transport.frames import Frame

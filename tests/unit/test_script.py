@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from provision import script
-from provision.plan import STAMP_READ, build
+from provision.handlers import STAMP_READ
+from provision.plan import build
 from provision.resources.base import (
     Account,
     Content,
