@@ -64,12 +64,10 @@ def action_of(handler: Handler) -> Action:
 def answering(due: Sequence[Handler]) -> list[tuple[Handler, list[Handler]]]:
     """Those of ``due`` to run, each with those it runs for: a unit that is restarted is not reloaded besides."""
     restarts = {unit_of(handler): handler for handler in due if action_of(handler) == "restarted"}
-    found: dict[Handler, list[Handler]] = {}
-    for handler in due:
-        first = handler if action_of(handler) == "restarted" else restarts.get(unit_of(handler), handler)
-        others = found.setdefault(first, [])
-        if first != handler:
-            others.append(handler)
+    reloads = [handler for handler in due if action_of(handler) == "reloaded" and unit_of(handler) in restarts]
+    found: dict[Handler, list[Handler]] = {handler: [] for handler in due if handler not in reloads}
+    for handler in reloads:
+        found[restarts[unit_of(handler)]].append(handler)
     return list(found.items())
 
 

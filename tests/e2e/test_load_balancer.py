@@ -227,7 +227,7 @@ def test_a_host_goes_over_from_https(run: Run) -> None:
     (recap,) = run.results["http"].recaps.values()
 
     assert (recap["trips"], recap["urls"]) == (3, [f"https://{DOMAIN}"])
-    assert "caddy : reload caddy" in run.results["http"].changed
+    assert "caddy : restart caddy" in run.results["http"].changed
     assert run.site.view.socket("tcp://:::8080").is_listening
     for port in (80, 443):
         assert not run.site.view.socket(f"tcp://:::{port}").is_listening

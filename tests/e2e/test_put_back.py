@@ -76,6 +76,24 @@ def test_a_port_that_is_taken(mirror: Placed) -> None:
     assert mirror.show("caddy.service", "InvocationID") == before
 
 
+def test_what_cannot_be_put_back_is_no_reason_for_a_restart(mirror: Placed) -> None:
+    """A site that somebody else has written listens where it cannot: Caddy would not start with it."""
+    before = mirror.show("caddy.service", "InvocationID")
+    own = mirror.root / "etc/caddy/sites/own.caddy"
+    try:
+        with listener(mirror, 8089):
+            own.write_text("http://:8089 {\n}\n")
+            mirror.set(caddy_email="somebody@example.com")
+            log = mirror.up(code=1).log
+        assert "caddy.service does not run with what it had before either" in log
+        assert "restart caddy.service when its files are right" in log
+        assert mirror.show("caddy.service", "InvocationID") == before
+    finally:
+        own.unlink()
+        mirror.view.check_output("systemctl restart caddy")
+    mirror.settle()
+
+
 def test_a_unit_that_cannot_start(mirror: Placed) -> None:
     log = refused(mirror, caddy_service_options={"ReadWritePaths": "/data/missing"})
 

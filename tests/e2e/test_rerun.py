@@ -22,19 +22,18 @@ class Managed:
     path: str
     task: str
     handler: str
-    shown_by: str
-    """A property of caddy.service."""
 
     def __str__(self) -> str:
         return self.handler
 
     def handled(self, site: Site) -> str:
-        return site.show("caddy.service", self.shown_by)
+        # Not ExecReload=, which a `systemctl daemon-reload` forgets.
+        return site.show("caddy.service", "StateChangeTimestampMonotonic")
 
 
 MANAGED = [
-    Managed("etc/caddy/Caddyfile", "caddy : Configure Caddy", "caddy : reload caddy", "ExecReload"),
-    Managed("etc/caddy/sites/notes.caddy", "app : Give the app its site", "caddy : reload caddy", "ExecReload"),
+    Managed("etc/caddy/Caddyfile", "caddy : Configure Caddy", "caddy : reload caddy"),
+    Managed("etc/caddy/sites/notes.caddy", "app : Give the app its site", "caddy : reload caddy"),
 ]
 
 

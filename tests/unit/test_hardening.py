@@ -99,6 +99,32 @@ def test_what_is_allowed_again_comes_after_what_is_forbidden() -> None:
     assert lines.index("ProcSubset=all") > lines.index("ProcSubset=pid")
 
 
+def test_only_what_a_reload_does_not_bring_about_is_a_restart() -> None:
+    """Which is what a change of the unit is."""
+
+    def unit(**variables: object) -> list[str]:
+        return render("caddy", "provision.conf.j2", **variables)
+
+    assert unit(caddy_email="a@example.com", caddy_http_port=81, caddy_global_options=["grace_period 1s"]) == unit()
+    changed = [
+        unit(caddy_tls="internal"),
+        unit(caddy_acme_staging=True),
+        unit(caddy_acme_ca="https://ca.internal/acme"),
+        unit(caddy_global_options=["grace_period 1s", " admin localhost:2019"]),
+        unit(caddy_global_options=["admin localhost:2020 {\n  origins a\n}"]),
+    ]
+    assert len({"\n".join(lines) for lines in [unit(), *changed]}) == 6
+    reload = "caddy reload --config /etc/caddy/Caddyfile"
+    assert [f"{reload} --address unix//run/caddy/admin.sock" in str(lines) for lines in [unit(), *changed]] == [
+        True,
+        True,
+        True,
+        True,
+        False,
+        False,
+    ]
+
+
 def test_caddy_is_given_little_and_more_on_request(tmp_path: Path) -> None:
     lines = render("caddy", "provision.conf.j2", caddy_service_options={"ReadWritePaths": "/data/logs"})
     assert lines[-1] == "ReadWritePaths=/data/logs"

@@ -212,6 +212,12 @@ def test_a_restart_is_a_reload_as_well(handlers: tuple[Handler, Handler]) -> Non
     assert plan_of(fake, tasks, handlers).items == []
 
 
+def test_a_restart_keeps_its_place() -> None:
+    backend = handler("Backend", "backend")
+    tasks = [task(CONFIG, "Restart", "Reload"), task(OTHER, "Backend")]
+    assert names(plan_of(FakeHost(), tasks, [RELOAD, backend, RESTART]))[2:] == ["Backend", "Restart"]
+
+
 def test_a_reload_of_another_unit_is_one_of_its_own() -> None:
     other = handler("Reload", "other", "reloaded")
     plan = plan_of(FakeHost(), [task(CONFIG, "Restart"), task(OTHER, "Reload")], [RESTART, other])

@@ -185,18 +185,24 @@ fail() {
         echo "cause: its unit lets $unit write only to $(systemctl show -P ReadWritePaths -- "$unit")"
         echo "ReadWritePaths= adds to that, for Caddy in caddy_service_options (docs/how-to/hardening.md)"
         ;;
+    esac
+    case $verb/$active/$said in
     # Before August 2025 Caddy then listens for what it has refused too, and loses what comes there
     # (caddyserver/caddy#7175): of 200 new connections 97, seen on 2.6.2. Another reload does not end that.
-    *'app module: start: '*) verb=restart ;;
+    reload-or-restart/active/*'app module: start: '*) leaks=yes ;;
     esac
     if [ "$back" = yes ]; then go_back; fi
+    if [ "$leaks" = yes ]; then echo "it may listen by what it refused: restart $unit when its files are right"; fi
     exit 1
+}
+end_leak() { # once a reload has shown that the unit can run: until then it serves some
+    if [ "$leaks" = yes ]; then systemctl restart -- "$unit" && stays_up && leaks=no; fi
 }
 go_back() {
     put_back || :
     systemctl daemon-reload
     systemctl reset-failed -- "$unit" 2>/dev/null || :
-    if systemctl "$verb" -- "$unit" && stays_up; then
+    if systemctl "$verb" -- "$unit" && stays_up && end_leak; then
         forget_old
         echo "$unit goes on with what it had before"
     else
@@ -205,7 +211,7 @@ go_back() {
 }""")
 
 _ACT = Sh("""\
-type='' active='' sub='' result='' status='' invocation='' began=$(date +%s)
+type='' active='' sub='' result='' status='' invocation='' leaks=no began=$(date +%s)
 if can_go_back; then back=yes; else back=no; fi
 systemctl reset-failed -- "$unit" 2>/dev/null || : # or an earlier crash loop makes this start "too quick"
 systemctl "$verb" -- "$unit" || { observe && fail; }
