@@ -120,7 +120,7 @@ class SurveyParser:
         if "unit" in self._bodies and len(blocks) < len(names):
             hint = "either systemd does not run on this host, or this is no unit but a template (name@)"
             raise HostError(f"systemctl show says nothing of {names[len(blocks)]}", hint=hint)
-        return dict(zip(names, map(_pairs, blocks), strict=False))
+        return dict(zip(names, map(_unit, blocks), strict=False))
 
     @cached_property
     def _packages(self) -> dict[str, Reading]:
@@ -192,6 +192,12 @@ def _number(raw: Mapping[str, str], name: str) -> int:
 
 def _damaged(what: str) -> HostError:
     return HostError(f"the host's answer cannot be used: {what}", hint="nothing was changed because of it; run again")
+
+
+def _unit(text: str) -> dict[str, str]:
+    """A unit that reloads runs, and what it does at that moment is nothing to put right."""
+    found = _pairs(text)
+    return {**found, "ActiveState": "active"} if found.get("ActiveState") == "reloading" else found
 
 
 def _pairs(text: str) -> dict[str, str]:

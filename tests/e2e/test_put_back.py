@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -15,10 +16,16 @@ FILES = ("etc/caddy/Caddyfile", "etc/caddy/sites/mirror.caddy", "etc/systemd/sys
 
 
 @pytest.fixture(scope="module")
-def mirror(place: Place) -> Placed:
-    mirror = place("mirror", app_workers=1)
-    mirror.settle()
-    return mirror
+def placed(place: Place) -> Placed:
+    return place("mirror", app_workers=1)
+
+
+@pytest.fixture
+def mirror(placed: Placed) -> Placed:
+    """The app, converged, whatever the test before left."""
+    placed.set(caddy_email="", caddy_http_port=80, caddy_tls="internal", caddy_service_options={})
+    placed.settle()
+    return placed
 
 
 @contextmanager
@@ -71,8 +78,6 @@ def test_a_port_that_is_taken(mirror: Placed) -> None:
     before = mirror.show("caddy.service", "InvocationID")
     mirror.settle()
     assert mirror.view.socket("tcp://:::8088").is_listening
-    mirror.set(caddy_http_port=80)
-    mirror.settle()
     assert mirror.show("caddy.service", "InvocationID") == before
 
 
@@ -94,12 +99,28 @@ def test_what_cannot_be_put_back_is_no_reason_for_a_restart(mirror: Placed) -> N
     mirror.settle()
 
 
+def test_a_reload_by_hand_that_never_ends_is_in_the_way_of_no_run(mirror: Placed) -> None:
+    """It does not go by the unit, so nobody tells systemd that Caddy goes on."""
+    socket = "unix//run/caddy/admin.sock"
+    server = {"listen": ["192.0.2.1:80"]}
+    config = {"admin": {"listen": socket}, "apps": {"http": {"servers": {"a": server}}}}
+    (mirror.root / "root/bad.json").write_text(json.dumps(config))
+    done = mirror.view.run(f"caddy reload --config /root/bad.json --address {socket}")
+    assert "cannot assign requested address" in done.stderr
+    assert mirror.show("caddy.service", "ActiveState") == "reloading"
+    assert mirror.up().settled == (0, 1)
+
+    mirror.set(caddy_email="somebody.else@example.com")
+    result = mirror.settle()
+
+    assert result.changed == ["caddy : Configure Caddy", "caddy : reload caddy"]
+    assert mirror.show("caddy.service", "ActiveState") == "active"
+
+
 def test_a_unit_that_cannot_start(mirror: Placed) -> None:
     log = refused(mirror, caddy_service_options={"ReadWritePaths": "/data/missing"})
 
     assert "put back as it was: /etc/systemd/system/caddy.service.d/provision.conf" in log
-    mirror.set(caddy_service_options={})
-    mirror.settle()
 
 
 def test_https_where_its_port_is_taken(mirror: Placed) -> None:

@@ -129,6 +129,20 @@ def test_a_unit_that_writes_where_it_may_not_is_told_what_to_set(machine: Machin
     assert output.endswith("for Caddy in caddy_service_options (docs/how-to/hardening.md)\n")
 
 
+def test_a_reload_waits_for_the_one_before(machine: Machine) -> None:
+    reloading, ready = state("reloading", "reload", "notify"), state("active", "running", "notify")
+    assert machine.act("reloaded", *[reloading] * 90, ready) == (0, "")
+    assert machine.log[-1] == "systemctl reload-or-restart -- a.service"
+
+
+def test_a_reload_that_never_ends_is_ended_by_a_restart(machine: Machine) -> None:
+    """systemd takes no other then, and `systemctl reload` would wait as long."""
+    reloading, ready = state("reloading", "reload", "notify"), state("active", "running", "notify")
+    said = "a.service does not end a reload of before, and is restarted\n"
+    assert machine.act("reloaded", *[reloading] * 101, ready) == (0, said)
+    assert machine.log[-1] == "systemctl restart -- a.service"
+
+
 def test_a_oneshot_unit_may_end_after_a_restart(machine: Machine) -> None:
     assert machine.act("restarted", state("inactive", "dead", "oneshot")) == (0, "")
     assert machine.act("restarted", state("inactive", "dead", "oneshot", result="exit-code"))[0] == 1

@@ -34,15 +34,24 @@ esac
 """
 
 
+JOURNALCTL = """\
+#!/bin/sh
+case $* in --sync) ;; *) cat "$STATE/journal" 2>/dev/null ;; esac
+"""
+LISTENS = "Error: loading new config: http app module: start: listening on :8081: address already in use\n"
+"""What Caddy says when it has to go back, and before August 2025 goes on listening."""
+
+
 class Unit:
     """``web.service``, its files and what is kept of them."""
 
     def __init__(self, shell: str, folder: Path) -> None:
         self._shell, self._state = shell, folder
         self.etc, self.kept = folder / "etc", folder / "replaced" / "web.service"
+        self.journal = folder / "journal"
         self.etc.mkdir()
         (folder / "bin").mkdir()
-        for name, text in {"systemctl": SYSTEMCTL, "journalctl": "#!/bin/sh\n"}.items():
+        for name, text in {"systemctl": SYSTEMCTL, "journalctl": JOURNALCTL}.items():
             (folder / "bin" / name).write_text(text)
             (folder / "bin" / name).chmod(0o755)
         (folder / "scratch").mkdir()
@@ -113,6 +122,34 @@ def test_what_a_unit_does_not_take_is_put_back(unit: Unit, action: Action, verb:
     ]
     assert unit.log == [verb] * 3
     assert not unit.kept.exists()
+
+
+def test_a_caddy_that_was_refused_a_port_is_restarted_once_it_can_be(unit: Unit) -> None:
+    unit.write("file", "one")
+    unit.act("reloaded")
+    unit.write("file", "bad")
+    unit.journal.write_text(LISTENS)
+
+    status, said = unit.act("reloaded")
+
+    assert (status, said.splitlines()[-1]) == (1, "web.service goes on with what it had before")
+    assert unit.log == [*["reload-or-restart"] * 3, "restart"]
+
+
+@pytest.mark.parametrize("tried", [True, False], ids=["what is put back is not all", "nothing is put back"])
+def test_a_caddy_that_could_not_start_is_not_restarted(unit: Unit, tried: bool) -> None:
+    """What it lacks then is said, as the next reload would not show it."""
+    if tried:
+        unit.write("file", "new")
+    (unit.etc / "other").write_text("bad")
+    unit.journal.write_text(LISTENS)
+
+    status, said = unit.act("reloaded")
+
+    assert status == 1
+    assert ("does not run with what it had before either" in said) == tried
+    assert said.splitlines()[-1] == "it may listen by what it refused: restart web.service when its files are right"
+    assert unit.log == ["reload-or-restart"] * (2 if tried else 1)
 
 
 def test_what_is_kept_is_what_the_unit_had_last(unit: Unit) -> None:

@@ -64,7 +64,7 @@ ActiveState=inactive
 NeedDaemonReload=no
 
 LoadState=loaded
-ActiveState=active
+ActiveState=reloading
 NeedDaemonReload=no
 
 @n package
@@ -197,7 +197,7 @@ def test_a_derivative_is_of_the_family() -> None:
         (b"\tiU \t1.0", b" iU 1.0", "package has the line 'half iU 1.0'"),
         (b"root:x:0:0:root", b"+::", "passwd has the line"),
         (b"video:x:44:root", b"video:x", "group has the line 'video:x'"),
-        (b"LoadState=loaded\nActiveState=active\nNeedDaemonReload=no\n", b"", "nothing of ssh.service"),
+        (b"LoadState=loaded\nActiveState=reloading\nNeedDaemonReload=no\n", b"", "nothing of ssh.service"),
         (CAPTURED[CAPTURED.index(b"LoadState") : CAPTURED.index(b"\n@n package")], b"", "nothing of nope.service"),
     ],
 )

@@ -62,7 +62,7 @@ class Content(Read):
 class Unit(Read):
     """``LoadState``, ``ActiveState``, ``SubState``, ``UnitFileState``, ``NeedDaemonReload``, ``InvocationID``.
 
-    Names and values are those of `systemctl show`.
+    Names and values are those of `systemctl show`, but that a unit which is reloading is active.
     """
 
     name: str

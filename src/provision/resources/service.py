@@ -21,6 +21,7 @@ class Service:
 
     ``daemon-reload`` happens by itself, before every start. A unit without an [Install] section counts as
     enabled and as disabled. ``restarted`` and ``reloaded`` exist in handlers only: no state of a host equals them.
+    A unit that has not ended a reload of before within 20 seconds is restarted by ``reloaded``: systemd takes no other.
     """
 
     IDENTITY: ClassVar[tuple[str, ...]] = ("name",)
@@ -195,6 +196,17 @@ fail() {
     if [ "$leaks" = yes ]; then echo "it may listen by what it refused: restart $unit when its files are right"; fi
     exit 1
 }
+end_reload() { # one of before: a unit that never ends it, as Caddy's after a failed one, takes no other
+    polls=0
+    while [ "$verb" = reload-or-restart ] && observe && [ "$active" = reloading ]; do
+        polls=$((polls + 1))
+        if [ "$polls" -gt 100 ]; then # 20 s
+            echo "$unit does not end a reload of before, and is restarted"
+            verb=restart
+        fi
+        sleep 0.2
+    done
+}
 end_leak() { # once a reload has shown that the unit can run: until then it serves some
     if [ "$leaks" = yes ]; then systemctl restart -- "$unit" && stays_up && leaks=no; fi
 }
@@ -214,6 +226,7 @@ _ACT = Sh("""\
 type='' active='' sub='' result='' status='' invocation='' leaks=no began=$(date +%s)
 if can_go_back; then back=yes; else back=no; fi
 systemctl reset-failed -- "$unit" 2>/dev/null || : # or an earlier crash loop makes this start "too quick"
+end_reload
 systemctl "$verb" -- "$unit" || { observe && fail; }
 stays_up || fail
 forget_old""")
