@@ -130,8 +130,9 @@ def test_run_gives_a_terminal(site: Site) -> None:
         assert python.expect(r"columns=(\d+), lines=(\d+)").groups() == ("77", "33")
         python.expect("/srv/notes/builds/.*s3cr3t")
         python.resize(40, 100)
-        python.type("import time; time.sleep(600)")
-        python.expect("sleep\\(600\\)\n")
+        # Not as soon as the line is echoed: a Python that still puts its line editor away can miss the signal.
+        python.type("import time; print('it', 'sleeps'); time.sleep(600)")
+        python.expect("it sleeps\n")
         python.press("\x03")
         python.expect("KeyboardInterrupt")
         python.type("os.get_terminal_size()")

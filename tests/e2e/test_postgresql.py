@@ -115,8 +115,7 @@ def test_meddling_is_mended(ledger: Ledger) -> None:
         "See that PostgreSQL answers",
         "Make the roles (item=app-ledger)",
         "Make the databases (item=ledger)",
-        "restart postgresql",
-        "reload postgresql",
+        "restart postgresql",  # which is the reload as well
     ]
     flags = "SELECT rolsuper OR rolcreatedb FROM pg_roles WHERE rolname = 'app-ledger'"
     owner = "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = 'ledger'"
