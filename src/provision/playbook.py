@@ -7,6 +7,7 @@ facts :meth:`HostPlay.resolve` renders everything.
 from __future__ import annotations
 
 import functools
+import itertools
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -111,9 +112,9 @@ class HostPlay:
         """All tasks and handlers, rendered. Raises ConfigError."""
         scope = self._scope(facts)
         self._check_types([scope])
-        make, handlers = self._rendering.tasks, self._handlers(scope)
-        tasks = [task for role, source in self._sources() for task in make(role, source, handlers, scope)]
-        return Playbook(tuple(tasks), handlers, self.rolling)
+        handlers = self._handlers(scope)
+        made = (self._rendering.tasks(role, source, handlers, scope) for role, source in self._sources())
+        return Playbook(tuple(itertools.chain.from_iterable(made)), handlers, self.rolling)
 
     def likely(self) -> Playbook:
         """The tasks as they would be on one of the usual hosts, before the real one has been asked."""

@@ -75,7 +75,7 @@ class Bench:
         with self._hosts.take("bare" if scenario == "first" else "deployed") as host:
             result = self._settle(host, scenario)
             assert tuple(result.changed) == STEPS[scenario], str(result)
-            self._wait_until_let_go(host)
+            Rig(self._lab, host).wait_until_idle()
             self._wanted[scenario] = state(self._lab, host)
 
     def _outcome(self, cut: Cut) -> Outcome:
@@ -108,7 +108,6 @@ class Bench:
         visitor.check(before, NEW)
         # What a killed step has started, such as apt, may go on beside the next run, but not for long.
         rig.wait_until_idle()
-        self._wait_until_let_go(host)
         wrong = differences(state(self._lab, host), self._wanted[cut.scenario])
         assert not wrong, "\n".join(["not as after an undisturbed run:", *wrong])
 
@@ -127,11 +126,6 @@ class Bench:
         """Does the link name the slot of the new release? That is blue, in both kinds of run."""
         link = self._lab.root(host) / "srv/notes/active"
         return link.is_symlink() and link.readlink().name == "blue"
-
-    def _wait_until_let_go(self, host: Host) -> None:
-        """What holds requests ends when nobody has been connected to it for some seconds."""
-        held = "systemctl list-units --plain --no-legend --state=active 'app-notes-hold-*'"
-        wait_for("the end of what held requests", lambda: not self._lab.run(host, held).stdout, PATIENCE)
 
     def _settle(self, host: Host, wanted: Wanted) -> Result:
         """A run that changes what is left to do, and one that finds nothing; the first."""

@@ -73,8 +73,10 @@ class Rig:
         self._wait("flock -n /run/provision/lock true")
 
     def wait_until_idle(self) -> None:
-        """Wait until nothing that a killed step has started goes on."""
-        self._wait("! pgrep -x 'apt-get|dpkg|uv' && [ -z \"$(systemctl list-jobs --no-legend)\" ]")
+        """Wait until nothing that a killed step has started goes on, and nobody is at what held requests."""
+        held = "systemctl list-units --plain --no-legend --state=active 'app-notes-hold-*'"
+        jobs = "systemctl list-jobs --no-legend"
+        self._wait(f"! pgrep -x 'apt-get|dpkg|uv' && [ -z \"$({jobs}; {held})\" ]")
 
     def remove(self) -> None:
         """Take everything away that is ours."""
