@@ -49,7 +49,7 @@ def bad_environment(site: Site) -> None:
 
 def bad_worker_count(site: Site) -> None:
     """More processes than the app's user may have."""
-    site.set(app_workers=30, app_service_options={"LimitNPROC": 10}, app_start_timeout=10)
+    site.set(app_workers=30, app_service_options={"LimitNPROC": 10}, app_start_timeout=20)
 
 
 def kill_and_see(site: Site, version: str) -> None:

@@ -195,7 +195,7 @@ def test_a_start_that_runs_into_it_is_told_too_and_the_old_release_serves(at: At
     tight = at("bookworm")
     before = tight.slot
     with tight.broken():
-        tight.set(app_env={"TIGHT": "proc"}, app_start_timeout=3)
+        tight.set(app_env={"TIGHT": "proc"})
         assert "app_allow_proc: true" in tight.up(code=1).log
         tight.set(app_env={"TIGHT": "kernel"}, app_allow_proc=True)
         assert "with the module sysctl" in tight.up(code=1).log
