@@ -5,11 +5,12 @@ from __future__ import annotations
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 PATIENCE = 600
 """Seconds for the commands of one screen."""
+END = "-- these were the commands --"
 
 
 def screen(
@@ -23,23 +24,26 @@ def screen(
         socket, program, code = (str(Path(own, name)) for name in ("tmux", "script", "code"))
         Path(program).write_text(script)
         # The clock of the run: the session must outlive its commands, for the screen goes with it.
-        shell = 'sh -e "$1"; echo $? >"$2.part"; mv "$2.part" "$2"; exec sleep 9999'
+        shell = 'sh -e "$1"; echo $? >"$2"; printf "%s\\n" "$3"; exec sleep 9999'
         tmux = ["tmux", "-S", socket, "-f", "/dev/null"]
         size = ["-x", str(width), "-y", "200"]
-        start = [*tmux, "new-session", "-d", *size, "-c", str(folder), "sh", "-c", shell, "sh", program, code]
+        words = ["sh", "-c", shell, "sh", program, code, END]
+        start = [*tmux, "new-session", "-d", *size, "-c", str(folder), *words]
         subprocess.run(start, env=dict(environment), check=True)
         try:
-            _wait_for(Path(code))
-            capture = [*tmux, "capture-pane", "-p", "-J", "-S", "-", *(["-e"] if colors else [])]
-            shown = subprocess.run(capture, check=True, capture_output=True, text=True).stdout
+            shown = _at_end([*tmux, "capture-pane", "-p", "-J", "-S", "-", *(["-e"] if colors else [])])
             return "\n".join(line.rstrip() for line in shown.rstrip().splitlines()), int(Path(code).read_text())
         finally:
             subprocess.run([*tmux, "kill-server"], check=False)
 
 
-def _wait_for(path: Path) -> None:
+def _at_end(capture: Sequence[str]) -> str:
+    """What stands before the end, once that is on the screen: tmux shows what it is given a moment later."""
     deadline = time.monotonic() + PATIENCE
-    while not path.exists():
+    while True:
+        shown, end, _ = subprocess.run(capture, check=True, capture_output=True, text=True).stdout.rpartition(END)
+        if end:
+            return shown
         if time.monotonic() > deadline:
             raise TimeoutError(f"the commands did not end within {PATIENCE} s")
         time.sleep(0.1)

@@ -84,7 +84,7 @@ class Result:
         return "\n".join([*map(str, self.events), self.stderr, f"exit code {self.code}"])
 
 
-def provision(*words: str | Path, timeout: float = 600.0) -> Result:
+def provision(*words: str | Path, timeout: float = 1800.0) -> Result:
     """Run ``provision WORDS --json`` to its end."""
     done = subprocess.run([PROVISION, *words, "--json"], capture_output=True, text=True, check=False, timeout=timeout)
     return Result(done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr)
@@ -99,7 +99,7 @@ def prepare(host: Host, folder: Path) -> None:
         assert (result.code, bool(result.changed)) == (0, changes), str(result)
 
 
-def wait_for(what: str, condition: Callable[[], Found | None], timeout: float = 60.0) -> Found:
+def wait_for(what: str, condition: Callable[[], Found | None], timeout: float = 120.0) -> Found:
     """The first true answer of ``condition``; fails after ``timeout`` seconds, saying ``what`` did not happen."""
     deadline = time.monotonic() + timeout
     while not (found := condition()):
@@ -164,15 +164,21 @@ class Site:
 
     def curl(self, url: str, *options: str) -> subprocess.CompletedProcess[str]:
         """Ask the host from this machine; only Caddy's own authority is trusted."""
+        return subprocess.run(self._curl(url, *options), capture_output=True, text=True, check=False)
+
+    def begin_curl(self, url: str, *options: str) -> subprocess.Popen[str]:
+        """The same, with what comes as lines of its stdout."""
+        return subprocess.Popen(self._curl(url, *options), stdout=subprocess.PIPE, text=True)
+
+    def _curl(self, url: str, *options: str) -> list[str]:
         domain = str(self.variables["caddy_domain"])
         where = [word for port in (80, 443) for word in ("--resolve", f"{domain}:{port}:{self.host.address}")]
         trust = ("--cacert", str(self.root / AUTHORITY))
-        argv = ["curl", "--silent", "--show-error", "--max-time", "10", *where, *trust, *options, url]
-        return subprocess.run(argv, capture_output=True, text=True, check=False)
+        return ["curl", "--silent", "--show-error", "--max-time", "60", *where, *trust, *options, url]
 
     def plain_curl(self, words: Sequence[str]) -> subprocess.CompletedProcess[str]:
         """curl with these words alone."""
-        return subprocess.run(["curl", "--max-time", "10", *words], capture_output=True, text=True, check=False)
+        return subprocess.run(["curl", "--max-time", "60", *words], capture_output=True, text=True, check=False)
 
     def get(self, path: str) -> Event | None:
         """The JSON that the site answers over verified HTTPS; None for any other answer."""

@@ -135,6 +135,7 @@ def inspect() -> Callable[[Host], testinfra.host.Host]:
             f"ssh://{host.user}@{host.address}:{host.port}",
             ssh_identity_file=str(host.key),
             ssh_extra_args=f"-F none -o IdentitiesOnly=yes -o UserKnownHostsFile={host.known_hosts}",
+            timeout=60,
             controlpersist=0,  # A master connection would outlive the host.
             sudo=host.user != "root",
         )

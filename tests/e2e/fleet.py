@@ -69,7 +69,7 @@ class Fleet:
 
     def get(self, host: Host, path: str) -> dict[str, object] | None:
         """The JSON that the site of a host answers; None for any other answer."""
-        where = ["--resolve", f"{self.domain}:443:{host.address}", "--insecure", "--max-time", "5"]
+        where = ["--resolve", f"{self.domain}:443:{host.address}", "--insecure", "--max-time", "30"]
         argv = ["curl", "--fail", "--silent", *where, f"https://{self.domain}{path}"]
         done = subprocess.run(argv, capture_output=True, text=True, check=False)
         return dict(json.loads(done.stdout)) if done.returncode == 0 else None

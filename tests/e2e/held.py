@@ -58,7 +58,7 @@ class Running:
         def seen() -> bool:
             return any(event["event"] == kind and contains in str(event) for event in self.events) or self.over
 
-        wait_for(f"{kind} {contains}", seen)
+        wait_for(f"{kind} {contains}", seen, timeout=300)
         assert not self.over, f"the run ended without {kind} {contains}: {self.events}"
 
     def interrupt(self) -> None:
@@ -70,7 +70,7 @@ class Running:
         self._process.kill()
         self._process.wait()
 
-    def end(self, timeout: float = 60.0) -> Result:
+    def end(self, timeout: float = 300.0) -> Result:
         """Wait for its end."""
         code = self._process.wait(timeout)
         return Result(code, self.events, "")
@@ -111,7 +111,7 @@ class Held:
             marks.mkdir(exist_ok=True)
             (marks / "go").touch()
 
-    def wait_for(self, *done: str, timeout: float = 30.0) -> None:
+    def wait_for(self, *done: str, timeout: float = 120.0) -> None:
         """Wait until these, and no other, are done."""
         wait_for(f"{done} and no other", lambda: self.done == set(done), timeout)
 

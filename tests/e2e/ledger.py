@@ -48,7 +48,6 @@ class Ledger:
             "app_workers": 2,
             "app_drain": 1,
             "app_health_path": "/health",
-            "app_start_timeout": 20,
             "app_env": {"DATABASE_URL": "{{ postgresql_url }}"},
             "caddy_domain": DOMAIN,
             "caddy_source": "distro",

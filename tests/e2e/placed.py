@@ -69,7 +69,7 @@ class Placed(Site):
 
     def visitors(self) -> Visitors:
         """Who asks ``/version`` and ``/echo``, and waits for a restart on a busy machine."""
-        return Visitors(self.domain, self.host.address, self.root / AUTHORITY, timeout=120.0)
+        return Visitors(self.domain, self.host.address, self.root / AUTHORITY)
 
 
 Place = Callable[..., Placed]

@@ -31,13 +31,13 @@ class Terminal:
         """The same without escape sequences."""
         return re.sub(r"\x1b\[[0-?]*[ -/]*[@-~]|\r", "", self.written)
 
-    def read_until(self, text: str, timeout: float = 30.0) -> None:
+    def read_until(self, text: str, timeout: float = 120.0) -> None:
         """Read until ``text`` was written."""
         deadline = time.monotonic() + timeout
         while text not in self.seen:
             assert self._read(deadline), f"waited in vain for {text!r}, after:\n{self.seen}"
 
-    def expect(self, pattern: str, timeout: float = 30.0) -> re.Match[str]:
+    def expect(self, pattern: str, timeout: float = 120.0) -> re.Match[str]:
         """Read until ``pattern`` was written behind what was expected before."""
         deadline = time.monotonic() + timeout
         while not (found := re.compile(pattern).search(self.seen, self._expected)):
@@ -57,7 +57,7 @@ class Terminal:
         """Change the size of the window."""
         fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
-    def end(self, timeout: float = 30.0) -> int:
+    def end(self, timeout: float = 120.0) -> int:
         """Read on to the end; the exit code."""
         deadline = time.monotonic() + timeout
         while self._read(deadline):

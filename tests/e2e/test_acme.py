@@ -150,7 +150,7 @@ def test_a_key_that_is_not_the_one_registered_is_named(site: Site, anew: Callabl
 def test_a_certificate_is_renewed_while_the_site_answers(
     site: Site, authority: Authority, anew: Callable[..., None], tmp_path: Path
 ) -> None:
-    anew(lifetime=30)
+    anew(lifetime=90)
     assert serve(site, SHORT, options=["renew_interval 1s"]).notices == []
     trusted = str(authority.trust(tmp_path))
     before, answers = digest(site, SHORT), []
@@ -159,7 +159,7 @@ def test_a_certificate_is_renewed_while_the_site_answers(
         answers.append(ask(site, SHORT, "--cacert", trusted))
         return digest(site, SHORT) != before
 
-    wait_for("a renewal", renewed)
+    wait_for("a renewal", renewed, timeout=300)
     assert set(answers) == {"2 0"}
 
 

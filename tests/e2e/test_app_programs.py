@@ -20,7 +20,7 @@ MOMENTS = {
     "migration": '[ -n "$(ls /run/app-notes/trial-* 2>/dev/null)" ]',
     "gate": "pgrep -f '[g]ate.py.*--unit'",
     "switch": '[ -n "$(find /srv/notes/active -newer /tmp/began)" ]',
-    "drain": f"[ -e {NEWEST}/deployed ]",
+    "drain": f"[ {NEWEST}/deployed -nt /tmp/began ]",
 }
 STARTUP = """
 from contextlib import asynccontextmanager
@@ -86,7 +86,7 @@ def break_app(site: Site, kind: str) -> None:
                 'return {"status": "ok"',
                 'raise HTTPException(503, "broken")\n    return {"status": "ok"',
             )
-            site.set(app_health_path="/health", app_start_timeout=20)
+            site.set(app_health_path="/health", app_start_timeout=45)
         case "migration":
             site.set(app_migrate_command=["echo halfway", "exit 7"])
         case "syntax":
@@ -128,8 +128,11 @@ def test_a_deployment_killed_at_any_moment_is_put_right(site: Site, lab: Lab, se
     site.view.check_output("touch /tmp/began")
     process = site.start("up")
     kill = f"if {MOMENTS[moment]} >/dev/null; then kill -9 $({STEP}) && exit; fi"
-    killed = lab.run(site.host, f"for _ in $(seq 3000); do {kill}; sleep 0.02; done; exit 9")
-    process.communicate()
+    try:
+        killed = lab.run(site.host, f"for _ in $(seq 20000); do {kill}; sleep 0.02; done; exit 9", timeout=600)
+        process.communicate(timeout=600)
+    finally:
+        process.kill()
     assert (killed.returncode, process.returncode) == (0, 1), killed.stderr
     answered = site.health()["version"]
     assert answered in (serving, wanted)

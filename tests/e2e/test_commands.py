@@ -30,7 +30,7 @@ def site(prepared_host: Host, make_site: Callable[..., Site]) -> Site:
 def call(command: str, site: Site, *words: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     """Run ``provision COMMAND INVENTORY WORDS`` to its end."""
     argv: list[str | Path] = [PROVISION, command, site.inventory, *words]
-    return subprocess.run(argv, input=stdin, capture_output=True, check=False, timeout=60)
+    return subprocess.run(argv, input=stdin, capture_output=True, check=False, timeout=300)
 
 
 def run(site: Site, *words: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
@@ -89,7 +89,7 @@ def test_run_passes_words_input_output_and_exit_code_on(site: Site) -> None:
 def test_run_without_any_input(site: Site) -> None:
     """Its standard input is closed, not empty."""
     command = f"exec {PROVISION} run {site.inventory} -- sh -c 'cat; echo over' <&-"
-    done = subprocess.run(["sh", "-c", command], capture_output=True, check=False, timeout=60)
+    done = subprocess.run(["sh", "-c", command], capture_output=True, check=False, timeout=300)
     assert (done.stdout, done.stderr, done.returncode) == (b"over\n", b"", 0)
 
 
@@ -116,7 +116,7 @@ def test_a_run_that_is_ended_leaves_nothing(site: Site, number: signal.Signals, 
         assert process.stdout
         assert process.stdout.readline() == "ready\n"
         process.send_signal(number)
-        assert process.wait(30) == code
+        assert process.wait(300) == code
 
     wait_for("the end of the unit", lambda: "notes-run" not in site.view.check_output("systemctl list-units 'app-*'"))
     wait_for("an empty folder", lambda: site.view.check_output("ls /run/provision") == "lock")
@@ -203,7 +203,7 @@ def test_logs_follow_through_a_switch(site: Site, tmp_path: Path) -> None:
         slot = re.escape(site.slot.removeprefix("app-notes@").removesuffix(".service"))
         wait_for("a line of the new slot", lambda: re.search(rf" {slot}\[\d+\]: .*startup complete", shown.read_text()))
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 130
+        assert process.wait(300) == 130
     site.up()
     wait_for("the end of journalctl", lambda: not site.view.process.filter(comm="journalctl"))
 
@@ -211,6 +211,6 @@ def test_logs_follow_through_a_switch(site: Site, tmp_path: Path) -> None:
 def test_logs_end_with_their_reader(site: Site) -> None:
     site.health()
     command = f"{PROVISION} logs {site.inventory} -f -n 5 | head -n 2"
-    done = subprocess.run(["sh", "-c", command], capture_output=True, check=False, timeout=30)
+    done = subprocess.run(["sh", "-c", command], capture_output=True, check=False, timeout=300)
     assert done.stdout.count(b"\n") == 2
     assert done.stderr == b""

@@ -35,7 +35,7 @@ def unreachable(inventory: Path) -> Path:
 def call(command: str, inventory: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Run ``provision COMMAND INVENTORY WORDS`` to its end."""
     argv: list[str | Path] = [PROVISION, command, inventory, *words]
-    return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=300)
 
 
 def test_exec_runs_a_line_or_a_program_as_root(inventory: Path) -> None:

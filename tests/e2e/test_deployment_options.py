@@ -162,7 +162,7 @@ def test_a_worker_that_dies_is_started_again_and_one_that_is_gone_is_repaired(pr
 def test_a_release_whose_worker_does_not_run_is_taken_back(processes: Placed) -> None:
     before = processes.running()
     with processes.broken():
-        processes.edit("worker.py", "def main() -> None:", "import no_such_module\ndef main() -> None:")
+        processes.edit("worker.py", "import os\n", "import no_such_module\nimport os\n")
         failed = processes.up(code=1)
     assert "No module named 'no_such_module'" in failed.log
     assert "does not go on running" in failed.log

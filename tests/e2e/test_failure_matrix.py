@@ -94,18 +94,18 @@ def port_taken(mirror: Placed, after: ExitStack) -> None:
 
 def slow_start(mirror: Placed, _: ExitStack) -> None:
     start_with(mirror, "await asyncio.sleep(90)")
-    mirror.set(app_start_timeout=5)
+    mirror.set(app_start_timeout=30)
 
 
 def slow_worker(mirror: Placed, _: ExitStack) -> None:
     """As on a host with little processor: a worker is too busy to say that it lives for longer than uvicorn waits."""
-    mirror.edit("main.py", APP, f"import ctypes; ctypes.PyDLL(None).sleep(8)\n{APP}")
-    mirror.set(app_workers=2, app_start_timeout=25)
+    mirror.edit("main.py", APP, f"import ctypes; ctypes.PyDLL(None).sleep(20)\n{APP}")
+    mirror.set(app_workers=2, app_start_timeout=60)
 
 
 def health_500(mirror: Placed, _: ExitStack) -> None:
     append(mirror, "main.py", '@app.get("/health")\ndef health() -> float:\n    return 1 / 0\n')
-    mirror.set(app_health_path="/health", app_start_timeout=30)
+    mirror.set(app_health_path="/health", app_start_timeout=45)
 
 
 def migration_fails(mirror: Placed, _: ExitStack) -> None:
@@ -178,7 +178,7 @@ ROWS = [
     Row(missing_attribute, (r"main:app: the module has no such attribute; see app_entrypoint",)),
     Row(lifespan_failure, (r"RuntimeError: the queue is closed", r"cause: the app's own startup failed")),
     Row(port_taken, (r"port 800[01] is held by python3 \(pid \d+, squatter.service\)",)),
-    Row(slow_start, (r"after 5 s", "app_start_timeout")),
+    Row(slow_start, (r"after 30 s", "app_start_timeout")),
     Row(slow_worker, (r"more than 5 s to begin on this host", "app_workers: 1")),
     Row(health_500, (r"ZeroDivisionError: division by zero", r"GET /health answered 500, not 200")),
     Row(migration_fails, (r"RuntimeError: no such column: colour", r"the migration failed")),

@@ -34,7 +34,7 @@ class Shop(Fleet):
             roles=APP,
             app_env=URL,
             app_health_path="/health",
-            app_start_timeout=20,
+            app_start_timeout=45,
             app_migrate_command="python migrate.py",
             postgresql_db="shop",
             postgresql_password=PASSWORD,

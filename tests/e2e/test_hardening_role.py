@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -153,17 +152,15 @@ def test_a_key_that_lets_nobody_in_afterwards_is_no_proof(hard: Hard) -> None:
 def test_a_killed_run_leaves_sshd_as_it_was(hard: Hard, ends: str) -> None:
     """A new login that hangs for as long as the file is there, and a controller that is gone."""
     (hard.root / "root/.bashrc").write_text(f"while [ -e /{FILE} ]; do sleep 0.1; done\n")
-    hard.set(hardening_revert_after=10 if ends == "timer" else 600)
+    hard.set(hardening_revert_after=40 if ends == "timer" else 1200)
     try:
         with running(hard.inventory) as run:
             wait_for("the file", (hard.root / FILE).exists)
-            began = time.monotonic()
             run.kill()
         if ends == "boot":
             hard.lab.restart(hard.host)
         wait_for("the file to be gone", lambda: not (hard.root / FILE).exists())
     finally:
         (hard.root / "root/.bashrc").unlink()
-    assert time.monotonic() - began < (60 if ends == "timer" else 300)
     wait_for("passwords", lambda: "password" in hard.takes())
     wait_for("nothing to be left of it", lambda: not hard.run("ls /var/lib/provision/undo"))

@@ -122,7 +122,7 @@ def test_caddy_does_all_that_it_did(tight: Placed) -> None:
         view.check_output("systemctl %s caddy", verb)
         version = tight.curl(f"https://{tight.domain}/version", "--http2", "--write-out", "%{http_version}")
         assert version.stdout.endswith("2"), version
-        assert answers_quic(tight.host.address)
+        wait_for("HTTP/3", lambda: answers_quic(tight.host.address))
         assert tight.curl(f"http://{tight.host.address}:8090/words.txt").stdout == "words\n"
     assert "words.txt" in view.check_output("cat /var/log/caddy/a.log")
     view.check_output("rm -r /srv/static /etc/caddy/sites/static.caddy && systemctl reload caddy")

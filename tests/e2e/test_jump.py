@@ -32,7 +32,10 @@ def chain(lab: Lab) -> Iterator[tuple[Host, Host, Host]]:
     for host, silent in ((second, [gateway]), (third, [gateway, first.address])):
         words = " && ".join(f"ip route add blackhole {address}/32" for address in silent)
         # The last command that gets through: it goes on after the line has died.
-        subprocess.run(host.ssh(f"(sleep 1; {words}) >/dev/null 2>&1 &"), check=True)
+        # Where it dies too early, the client notices: without an answer of its own it would wait for hours.
+        alive = ["-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=2"]
+        argv = host.ssh(f"(sleep 1; {words}) >/dev/null 2>&1 &")
+        subprocess.run([argv[0], *alive, *argv[1:]], check=False)
     for host in (second, third):
         wait_for(f"{host.name} to be out of reach", partial(_is_silent, host))
     yield first, second, third
@@ -79,7 +82,7 @@ def up(home: Path, tmp_path: Path, host: Mapping[str, object], sign: str) -> lis
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=600,
     )
     events = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.returncode == 0, done.stdout + done.stderr

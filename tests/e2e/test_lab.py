@@ -29,7 +29,7 @@ _SOURCES = {
     "link": "ip -brief link",
     "rule": "iptables-save",
     "mount": "cat /proc/self/mounts",
-    "control group": "find /sys/fs/cgroup -type d -name 'provision-*'",
+    "control group": "find /sys/fs/cgroup -type d -name 'provision-*' 2>/dev/null || :",
     "nspawn": "ls /run/systemd/nspawn/propagate",
 }
 
@@ -181,7 +181,7 @@ def test_up_repairs_a_lab_after_a_reboot_of_the_machine(own_name: str, lab_base:
     (host,) = lab.hosts
     lab.run(host, "echo kept >/etc/kept && sync")
     processes.kill(processes.container(_group(lab_base, host)))
-    assert processes.wait_gone(processes.supervisor(_group(lab_base, host)), timeout=10)
+    assert processes.wait_gone(processes.supervisor(_group(lab_base, host)), timeout=60)
     subprocess.run(["umount", str(lab.root(host))], check=True)
     _network(host).remove()
 

@@ -58,7 +58,7 @@ class Site:
             "--fail",
             "--silent",
             "--max-time",
-            "5",
+            "60",
         ]
         argv = ["curl", *where, *options, f"https://{DOMAIN}/hits"]
 

@@ -45,7 +45,7 @@ def shown(host: Host, make_site: Callable[..., Site]) -> Shown:
 def see(*words: str | Path, columns: int = 80, environ: dict[str, str] | None = None, code: int = 0) -> Terminal:
     """A command on a terminal, to its end."""
     with terminal(*words, columns=columns, environ=environ) as screen:
-        assert screen.end(timeout=120) == code, screen.seen
+        assert screen.end(timeout=300) == code, screen.seen
     return screen
 
 
@@ -122,7 +122,7 @@ def test_control_c_leaves_no_line_of_the_tree(shown: Shown) -> None:
     with terminal("up", shown.site.inventory, "--set", "app_env={WAIT: '1'}") as screen:
         screen.expect(r"applying 0 of 1")
         screen.press("\x03")
-        code = screen.end(timeout=120)
+        code = screen.end(timeout=300)
     assert code in (0, 130), screen.seen
     assert too_wide(screen) == []
     assert "\x1b[?25h" in screen.written.rpartition("stopping after the running steps")[2]
@@ -155,7 +155,7 @@ def test_a_page(shown: Shown, words: tuple[str, ...], code: int, says: str, colu
     # A path is no shorter than it is, and a test's is long.
     assert [line for line in too_wide(screen, columns) if str(shown.site.inventory) not in line] == []
     assert "\x1b" not in see(*argv, columns=columns, environ=PLAIN, code=code).written
-    piped = subprocess.run([PROVISION, *argv], capture_output=True, text=True, check=False, timeout=60)
+    piped = subprocess.run([PROVISION, *argv], capture_output=True, text=True, check=False, timeout=300)
     assert piped.returncode == code
     assert says in piped.stdout + piped.stderr
     assert "\x1b" not in piped.stdout + piped.stderr

@@ -43,7 +43,7 @@ def cloud(lab: Lab, add_prepared: Callable[..., Host]) -> Host:
     )
     given = "\n".join([MARKS["become"], MARKS["index"], *MARKS.values(), ""])
     words = host.ssh(f"sudo sh -c '{script}'")
-    subprocess.run(words, input=given, text=True, check=True, capture_output=True, timeout=120)
+    subprocess.run(words, input=given, text=True, check=True, capture_output=True, timeout=300)
     return dataclasses.replace(host, user="deploy")
 
 
@@ -134,7 +134,7 @@ def test_the_passwords_open_the_database(cloud: Host, user: str, kind: str) -> N
     database = "shop" if user == "app-shop" else user
     asked = cloud.ssh(command + database)
     for password, answer in ((MARKS[kind], user), ("wrong", "")):
-        done = subprocess.run(asked, input=password + "\n", text=True, capture_output=True, check=False, timeout=60)
+        done = subprocess.run(asked, input=password + "\n", text=True, capture_output=True, check=False, timeout=300)
         assert done.stdout.strip() == answer, done.stderr
 
 
@@ -172,7 +172,7 @@ def test_no_file_and_no_journal_of_the_host_has_one(lab: Lab, cloud: Host) -> No
     root = dataclasses.replace(cloud, user="debian")
     pruned = "\\( -path /proc -o -path /sys -o -path /dev \\) -prune -o"
     search = f"sudo find / {pruned} -type f -exec grep -laF -f /root/probe/markers -- {{}} +"
-    found = lab.run(root, search, timeout=120).stdout.split()
+    found = lab.run(root, search, timeout=300).stdout.split()
     assert [path for path in found if not path.startswith(INTENDED)] == []
     assert any(path.startswith("/etc/app-shop/") for path in found), "the search finds what is there"
     journal = lab.run(

@@ -14,8 +14,10 @@ from tests.e2e.cli import AUTHORITY, wait_for
 from tests.e2e.placed import Place, Placed
 from tests.e2e.websocket import WebSocket
 
-DRAIN = 10
+DRAIN = 20
 """Seconds."""
+HELD = " 0001 03 [0-9 ]*/run/app-hub/hold.sock"
+"""A connected stream, as /proc/net/unix shows it."""
 SERVICE_RESTART = 1012
 """What uvicorn says when it is stopped; a registered code of RFC 6455's close frames."""
 
@@ -35,15 +37,29 @@ def hub(placed: Placed) -> Placed:
 
 def enter(hub: Placed) -> WebSocket:
     """Open a WebSocket to the release that serves."""
+    return knock(hub).opened()
+
+
+def knock(hub: Placed) -> WebSocket:
+    """Ask for a WebSocket."""
     return WebSocket(hub.domain, hub.host.address, hub.root / AUTHORITY, "/room")
 
 
 @contextmanager
-def next_release(hub: Placed) -> Iterator[subprocess.Popen[str]]:
-    """The run that deploys another release, once it has switched; it has ended well after the block."""
+def next_release(hub: Placed, *guests: WebSocket) -> Iterator[subprocess.Popen[str]]:
+    """The run that deploys another release, once it has switched; it has ended well after the block.
+
+    Until then the guests stay.
+    """
     version = hub.change()
     process = hub.start("up")
-    wait_for("the new release", lambda: (hub.get("/") or {}).get("version") == version, timeout=180)
+
+    def switched() -> bool:
+        for guest in guests:
+            guest.stay()
+        return (hub.get("/") or {}).get("version") == version
+
+    wait_for("the new release", switched, timeout=180)
     yield process
     process.communicate()
     assert process.returncode == 0
@@ -61,7 +77,7 @@ def test_one_worker_keeps_a_room_together_and_the_run_ends_when_its_guests_are_g
     pid = str(hub.answer("/")["pid"])
     assert pid == hub.show(hub.slot, "MainPID")
 
-    with next_release(hub):
+    with next_release(hub, *guests):
         newcomer = enter(hub)
         newcomer.send("anybody here?")
         assert newcomer.receive() == f"{hub.version}: anybody here?"
@@ -77,10 +93,10 @@ def test_one_worker_keeps_a_room_together_and_the_run_ends_when_its_guests_are_g
 
 def test_a_guest_is_answered_by_the_old_release_until_it_is_drained(hub: Placed) -> None:
     guest, old = enter(hub), hub.version
-    with next_release(hub) as process:
-        switched = time.monotonic()
-        # The switch is seen a moment after it was made; and who writes to a closed connection loses what is to be read.
-        while time.monotonic() - switched < DRAIN - 4:
+    with next_release(hub, guest) as process:
+        switched = (hub.root / "srv/hub/active").lstat().st_mtime
+        # The end is to be heard, too: who writes to a closed connection loses what is to be read.
+        while time.time() - switched < DRAIN - 8:
             assert guest.ask("still here") == f"{old}: still here"
             time.sleep(0.1)
         assert process.poll() is None, "the run waits for those who are connected"
@@ -112,11 +128,16 @@ def test_a_change_of_the_site_reloads_caddy_which_closes_it(hub: Placed) -> None
 
 def test_a_guest_who_came_while_requests_waited_is_in_the_way_of_no_later_restart(hub: Placed) -> None:
     """The program that held the guest lives as long as that stays, and ends while the next one holds others."""
-    hub.set(app_strategy="restart")
+    come = hub.root / "var/lib/app-hub/come"
+    come.unlink(missing_ok=True)
+    hub.set(app_strategy="restart", app_env={"WAIT_FOR": "/var/lib/app-hub/come"})
     version = hub.change()
     process = hub.start("up")
     wait_for("requests wait", lambda: hub.view.file("/run/app-hub/hold").exists, timeout=180)
-    guest = enter(hub)
+    guest = knock(hub)
+    wait_for("the guest waits", lambda: hub.view.run(f"grep -q '{HELD}' /proc/net/unix").rc == 0)
+    come.touch()
+    guest.opened()
     process.communicate()
     assert process.returncode == 0
     assert guest.ask("I waited") == f"{version}: I waited"
@@ -130,7 +151,7 @@ def test_a_guest_who_came_while_requests_waited_is_in_the_way_of_no_later_restar
     assert guest.receive() is None
     guest.close()
     wait_for("the end of the first holder", lambda: not hub.view.service(first).is_running)
-    hub.set(app_strategy="auto")
+    hub.set(app_strategy="auto", app_env={})
     hub.settle()
     wait_for("the end of the second", lambda: hub.running() == {hub.slot})
 

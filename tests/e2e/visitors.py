@@ -36,7 +36,7 @@ class Visitors:
         domain: str,
         address: str,
         authority: Path,
-        timeout: float = 30.0,
+        timeout: float = 120.0,
         *,
         post: str = "/echo",
         field: str = "words",

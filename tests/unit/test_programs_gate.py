@@ -189,8 +189,20 @@ def test_what_will_never_serve_is_not_waited_for(
 
 @pytest.mark.parametrize(
     ("first", "started", "settle"),
-    [(False, 2, gate.SETTLE), (True, 1, gate.SETTLE), (True, 2, gate.SETTLE_FIRST)],
-    ids=["another serves", "a worker has not said that it started", "nothing is lost if it fails"],
+    [
+        (False, 2, gate.SETTLE),
+        (False, 1, gate.SETTLE_LATE),
+        (True, 0, gate.SETTLE),
+        (True, 1, gate.SETTLE_LATE),
+        (True, 2, gate.SETTLE_FIRST),
+    ],
+    ids=[
+        "another serves",
+        "it is late",
+        "none says that it started",
+        "the first is late",
+        "nothing is lost if it fails",
+    ],
 )
 def test_one_good_answer_is_not_enough(
     monkeypatch: pytest.MonkeyPatch, server: Server, first: bool, started: int, settle: float

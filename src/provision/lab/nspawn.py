@@ -37,7 +37,7 @@ _WATCHERS = 8192
 class Nspawn:
     """The containers of the lab ``name`` below the folder ``base``; see :class:`provision.lab.provider.Provider`."""
 
-    boot_timeout = 60.0
+    boot_timeout = 180.0
     keeps_memory = False
 
     def __init__(self, base: Path, name: str) -> None:
@@ -87,7 +87,7 @@ class Nspawn:
         with self.log(host).open("wb") as log:
             # stdin must not be a terminal or a pipe, or the container ends with it.
             subprocess.run(self._boot(host), stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=True)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not self.running(host):
             if time.monotonic() > deadline:
                 raise ProvisionError(f"{host.name} does not boot: {self.log(host).read_text(errors='replace').strip()}")

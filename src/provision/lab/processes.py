@@ -57,7 +57,7 @@ def exists(test: Test) -> bool:
     return any(_passes(test, pid) for pid in _pids())
 
 
-def kill(test: Test, *, timeout: float = 10.0) -> None:
+def kill(test: Test, *, timeout: float = 60.0) -> None:
     """SIGKILL every process that passes ``test`` and wait for their ends. Raises ProvisionError after ``timeout`` s."""
     with _matching(test) as descriptors:
         for descriptor in descriptors:

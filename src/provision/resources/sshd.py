@@ -65,7 +65,7 @@ class Sshd:
             name="sshd",
             save=lines(head, _SAVE),
             undo=lines(head, _RESTORE, _RELOAD_LATER),
-            change=lines(_WRITE, _CHECK, _RELOAD, _AWAIT_RELOAD),
+            change=lines(_WRITE, _CHECK, _RELOAD),
             keep=sh("sync -f -- {}", FILE),
             proof=_PROOF,
             first=_FIRST,
@@ -99,7 +99,18 @@ else
 fi""")
 
 # At boot it is not active yet; where systemd starts an sshd for each connection, there is nothing to reload.
-_RELOAD = Sh("if systemctl --quiet is-active ssh.service; then systemctl reload ssh.service; fi")
+# And systemd does not wait until sshd has read its configuration again: meanwhile it refuses logins, and after that it
+# writes its file with the pid.
+_RELOAD = Sh("""\
+if systemctl --quiet is-active ssh.service; then
+    before=$(stat -c %y /run/sshd.pid 2>/dev/null || :)
+    systemctl reload ssh.service
+    polls=0
+    while [ "$polls" -lt 50 ] && [ "$(stat -c %y /run/sshd.pid 2>/dev/null || :)" = "$before" ]; do
+        polls=$((polls + 1))
+        sleep 0.2
+    done
+fi""")
 
 # The unit that undoes comes before ssh.service: a reload that it waited for would wait for its end.
 _RELOAD_LATER = Sh("if systemctl --quiet is-active ssh.service; then systemctl --no-block reload ssh.service; fi")
@@ -130,12 +141,4 @@ for option in PasswordAuthentication KbdInteractiveAuthentication; do
         } >&2
         exit 1
     fi
-done""")
-
-# systemd does not wait until sshd has read its configuration again; its file with the pid is written after that.
-_AWAIT_RELOAD = Sh("""\
-polls=0
-while [ "$polls" -lt 25 ] && [ -z "$(find /run/sshd.pid -newer "$file" 2>/dev/null)" ]; do
-    polls=$((polls + 1))
-    sleep 0.2
 done""")

@@ -32,6 +32,8 @@ take_lock() {
 	waited=0
 	until flock -n 9; do
 		if [ "$waited" -ge "$lock_timeout" ]; then
+			# The shell of a run that is over may live on for a moment.
+			if flock -w 2 9; then break; fi
 			tell_holder locked
 			exit 4
 		fi

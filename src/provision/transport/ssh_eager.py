@@ -27,7 +27,10 @@ class EagerTransport(paramiko.Transport):
         return self.host_key_algorithms or tuple(super().preferred_keys)
 
     def takes(self, username: str, blob: bytes) -> bool:
-        """Would the host let ``username`` in with the key or certificate ``blob``? It counts as an attempt if not."""
+        """Would the host let ``username`` in with the key or certificate ``blob``? It counts as an attempt if not.
+
+        A host that has not answered in time may well do.
+        """
         answered = threading.Event()
         self.auth_handler = query = _QueryHandler(self)
         query.ask(username, blob, answered)
@@ -35,7 +38,7 @@ class EagerTransport(paramiko.Transport):
         while not answered.wait(0.1) and self.is_active() and time.monotonic() < until:
             pass
         self.get_exception()
-        return query.taken
+        return query.taken or (self.is_active() and not answered.is_set())
 
     def auth_publickey(self, username: str, key: paramiko.PKey, event: threading.Event | None = None) -> list[str]:
         """Log in with a key; the rest as paramiko's."""

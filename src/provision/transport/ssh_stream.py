@@ -129,14 +129,14 @@ class SshStream:
     def _end(self) -> bytes:
         if self._closed:
             return b""
-        self._errors.join(timeout=2)
+        self._errors.join(timeout=10)
         error = None if self._begun else self._diagnose(self.complaint())
         if error is None and self._said_goodbye():
             return b""
         raise error or self._lost()
 
     def _ended(self) -> ProvisionError:
-        self._errors.join(timeout=2)
+        self._errors.join(timeout=10)
         if not self._begun and (error := self._diagnose(self.complaint())):
             return error
         if self._said_goodbye():

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 
 VERSION = 1
-app = FastAPI(title="hub")
+
+
+@asynccontextmanager
+async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    """Begin, but not before the file is there that WAIT_FOR names."""
+    while (name := os.environ.get("WAIT_FOR")) and not Path(name).exists():
+        await asyncio.sleep(0.1)
+    yield
+
+
+app = FastAPI(title="hub", lifespan=lifespan)
 guests: set[WebSocket] = set()
 
 

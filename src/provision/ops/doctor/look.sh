@@ -64,6 +64,7 @@ look_at_app() {
 	say "app_enabled=$(if enabled; then echo yes; else echo no; fi)"
 	sed -n 's/^[[:space:]]*trusted_proxies /site_trusts=/p' "/etc/caddy/sites/$NAME.caddy" 2>/dev/null | sort -u
 	say "app_trusts=$(sed -n 's/^Environment=FORWARDED_ALLOW_IPS=//p' "$units/$unit" 2>/dev/null)"
+	[ -z "$MARK" ] || ask journalctl --sync || : # what was said last may still be on its way
 	[ -z "$MARK" ] || ask journalctl --quiet --unit "$unit" --since -5min --output cat | grep -F "doctor=$MARK" |
 		sed 's/^/access=/'
 }
@@ -71,7 +72,7 @@ look_at_app() {
 # Of a bare host bash alone is sure to be there: it can connect, and no more.
 reach() { # KEY URL
 	if command -v curl >/dev/null; then
-		set -- "$1" "$2" --silent --show-error --output /dev/null --max-time 8
+		set -- "$1" "$2" --head --silent --show-error --output /dev/null --max-time 8
 		# Caddy trusts the root that it was given, curl does not.
 		if [ "$1/$OWN_ROOT" = directory/yes ]; then set -- "$@" --insecure; fi
 		key=$1 url=$2

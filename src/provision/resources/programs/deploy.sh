@@ -183,7 +183,7 @@ start_processes() {
 }
 
 check_through_caddy() {
-	if ! found=$(client --port "$(setting check_port)" --upstream "127.0.0.1:$(port_of "$slot")" --timeout 10); then
+	if ! found=$(client --port "$(setting check_port)" --upstream "127.0.0.1:$(port_of "$slot")" --timeout 30); then
 		say "" "caddy.service: $(describe caddy.service)"
 		journal caddy.service 10
 		stop_here "the new release serves, but not through Caddy: $found"

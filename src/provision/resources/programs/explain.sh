@@ -11,6 +11,7 @@ journal() { # UNIT LINES
 }
 
 explain() { # UNIT PORT
+	journalctl --sync 2>/dev/null || : # what was said last may still be on its way
 	log=$(journal "$1" 25)
 	if [ -n "$log" ]; then say "$log"; fi
 	say "$1: $(describe "$1")"

@@ -24,6 +24,10 @@ SETTLE_FIRST = 1.0
 """The same where nothing served before, so nothing can be lost, and where every worker said that its startup is over:
 what takes a unit down seconds after its first answer is a worker that fails in its startup."""
 
+SETTLE_LATE = 20.0
+"""The same where some workers said that their startup is over, and not all. On a slow host uvicorn replaces one that
+does not begin within 5 s, again and again, and its time to begin comes on top of those 5."""
+
 SETTLE_PROCESS = 3.0
 """The same for a process that answers nobody."""
 
@@ -150,6 +154,8 @@ def settling(options: argparse.Namespace, watch: Watch | None) -> float:
         return 0.0
     if not options.port:
         return SETTLE_PROCESS
+    if 0 < watch.started < options.workers:
+        return SETTLE_LATE
     return SETTLE_FIRST if options.first and watch.started >= options.workers else SETTLE
 
 

@@ -18,7 +18,7 @@ make_room() {
 		--property="ExecStopPost=/bin/sh -c 'if grep -qsx $number $trials/hold; then rm -f $trials/hold; fi'" \
 		"$build/.venv/bin/python" -I -S "$FILES/hold.py" "$NAME" "$(setting port)" "$$" "$number" \
 		$(process_units "$active") $(process_units "$slot")
-	left=100
+	left=300
 	while [ ! -e "$trials/hold" ]; do
 		left=$((left - 1))
 		[ "$left" -gt 0 ] || stop_here "requests cannot be held: $(journal "app-$NAME-hold-$number.service" 5)"
