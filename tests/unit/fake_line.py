@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from provision.errors import ConnectionLost
 from provision.transport.frames import Frame
+from provision.transport.watch import Watch
 
 from .fake_host import FakeHost
 
@@ -38,6 +39,7 @@ class GoodLine:
         self._payloads: dict[str, bytes] = {}
         self._nonce = ""
         self._driver = 0
+        self.watch: ImpatientWatch | None = None
         self._answers.put(greeting)
 
     def root_stream(self, command: str) -> GoodLine:
@@ -102,6 +104,25 @@ def unpacked(form: str, payload: bytes) -> dict[str, bytes]:
     return files | {"main": script.encode()}
 
 
+class ImpatientWatch(Watch):
+    """That of a session whose line says when there is nothing to wait for: so nobody has to be in a hurry."""
+
+    def __init__(self, expire: Callable[[], None]) -> None:
+        super().__init__(expire)
+        # The session is known by its method; who has the line, has its connection.
+        vars(expire.__self__)["_connection"].watch = self  # type: ignore[attr-defined]
+
+    @property
+    def armed(self) -> bool:
+        """Would it expire?"""
+        return self._deadline is not None
+
+    def expire(self) -> None:
+        """Now, and not in its seconds, if it would at all."""
+        if self.armed:
+            self.arm(0)
+
+
 @dataclass
 class BadLine:
     """Takes all that is sent, and says what ``say`` says, whatever that was."""
@@ -113,6 +134,8 @@ class BadLine:
     deaf: bool = False
     """It does not even take what is sent."""
     closed: threading.Event = field(default_factory=threading.Event)
+    watch: ImpatientWatch | None = None
+    """The session's own one, which is told when all is still."""
     _sent: bytes = b""
     _told: threading.Event = field(default_factory=threading.Event)
     _words: Iterator[bytes] | None = None
@@ -127,7 +150,7 @@ class BadLine:
             self._sent += data
             self._told.set()
         elif self.deaf and data != b"\n":
-            self.closed.wait()
+            self._be_still()
             raise ConnectionLost("closed")
 
     def receive(self) -> bytes:
@@ -136,9 +159,14 @@ class BadLine:
             self._words = iter(self.say(nonce_of(self._sent)))
         data = b"" if self.closed.is_set() else next(self._words, None)
         if data == b"":
-            self.closed.wait()
+            self._be_still()
         self.given += len(data or b"")
         return data or b""
+
+    def _be_still(self) -> None:
+        if self.watch:
+            self.watch.expire()
+        self.closed.wait()
 
     def complaint(self) -> str:
         return ""

@@ -112,7 +112,7 @@ class Machine:
         (self.root / "all").write_text(f"{self._prelude}\n{loop}\n")
         options: dict[str, Any] = {"user": 65534, "group": 65534, "extra_groups": []} if os.getuid() == 0 else {}
         environment = {"here": "/nowhere", "nonce": "n", "FILES": "/nowhere", "HERE": "/nowhere", "LC_ALL": "C.UTF-8"}
-        subprocess.run([self._shell, self.root / "all"], env=environment, check=True, timeout=60, **options)
+        subprocess.run([self._shell, self.root / "all"], env=environment, check=True, timeout=300, **options)
         return [call.split(b"\0") for call in self._log.read_bytes().split(b"\1\0")]
 
     def close(self) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import threading
-import time
 import tracemalloc
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.fake_host import FakeHost, FakePlay, Setting, task
-from tests.unit.fake_line import BadLine, GoodLine, Say, frame
+from tests.unit.fake_line import BadLine, GoodLine, ImpatientWatch, Say, frame
+from tests.unit.waiting import eventually
 
 from provision.application import Application
 from provision.batches import Batches
@@ -30,14 +30,22 @@ from provision.resources.base import Step
 from provision.resources.task import Playbook
 from provision.run import Outcome, Run
 from provision.shell import Sh
+from provision.transport import session
 from provision.transport.frames import BODY_LIMIT, LINE_LIMIT, NOISE_LIMIT, Frame
 from provision.transport.protocol import Connection, Login
 from provision.transport.session import Bounds, Session
 
 MEGABYTE = b"\xff" * 1024 * 1024
-SILENCE = 0.3
+SILENCE = 60.0
+"""Seconds, see :func:`impatient`."""
 SLACK = 4 * 1024 * 1024
 STILL = b""
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a host will say nothing, nobody waits for the end of the seconds, of which all others have enough."""
+    monkeypatch.setattr(session, "Watch", ImpatientWatch)
 
 
 def hello(nonce: str) -> bytes:
@@ -138,9 +146,14 @@ def test_a_greeting_is_passed_over() -> None:
 
 
 def test_a_step_may_be_silent_for_longer_than_a_survey() -> None:
-    began = time.monotonic()
-    outcome = run({"web": GoodLine(FakeHost({"a": "old"}), before=lambda: time.sleep(3 * SILENCE))})
-    assert time.monotonic() - began > 2 * SILENCE
+    line: list[GoodLine] = []
+
+    def unwatched() -> bool:
+        (watch,) = [each.watch for each in line]
+        return watch is not None and not watch.armed
+
+    line.append(GoodLine(FakeHost({"a": "old"}), before=lambda: eventually(unwatched)))
+    outcome = run({"web": line[0]})
     assert (outcome.exit_code, outcome.results["web"].changed) == (0, 1)
 
 
@@ -157,8 +170,11 @@ class Undecided:
 
     def __init__(self) -> None:
         self.closed = threading.Event()
+        self.watch: ImpatientWatch | None = None
 
     def root_stream(self, command: str) -> BadLine:
+        if self.watch:
+            self.watch.expire()
         self.closed.wait()
         raise ConnectionLost("the connection was lost")
 
@@ -181,14 +197,14 @@ def test_a_hundred_megabytes_take_no_more_memory_than_one() -> None:
             yield frame(nonce, "end")
         yield frame(nonce, "over")
 
-    session = Session(BadLine(say))
+    talk = Session(BadLine(say))
     tracemalloc.start()
     try:
-        session.trip({"main": b""}, lambda found: None)
+        talk.trip({"main": b""}, lambda found: None)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-        session.close()
+        talk.close()
     assert peak < SLACK
 
 
@@ -196,10 +212,9 @@ def test_no_thread_stays_behind() -> None:
     before = {thread for thread in threading.enumerate() if thread.name in {"silence", "heartbeat"}}
     for name in ("nothing", "the end", "lines"):
         run({"bad": BadLine(BAD[name][0])})
-    deadline = time.monotonic() + 10
-    while {thread for thread in threading.enumerate() if thread.name in {"silence", "heartbeat"}} - before:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    eventually(
+        lambda: {thread for thread in threading.enumerate() if thread.name in {"silence", "heartbeat"}} <= before
+    )
 
 
 def test_the_end_of_the_seconds_is_said_whatever_the_closed_line_says() -> None:

@@ -18,6 +18,7 @@ from tests.benchmarks.page import Measured, page
 from tests.benchmarks.plot import plot
 from tests.benchmarks.store import Store
 from tests.benchmarks.targets import targets
+from tests.unit.waiting import PATIENCE
 
 
 def _case(name: str, **walls: float) -> Case:
@@ -88,7 +89,7 @@ def test_some_tools_are_measured_again_beside_the_others(tmp_path: Path) -> None
 
 
 def test_a_run_costs_what_it_takes() -> None:
-    cost = run([sys.executable, "-c", "import time\nwhile time.process_time() < 0.3: pass\ntime.sleep(0.2)"])
+    cost = run([sys.executable, "-c", "import time\nwhile time.process_time() < 0.3: pass\ntime.sleep(3)"])
     assert 0.3 <= cost.cpu < cost.wall - 0.1
     # Its share: other interpreters have the same pages.
     assert cost.memory > 1
@@ -114,7 +115,7 @@ def test_the_long_line_delays_each_way(echo: str) -> None:
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as proxy:
         assert proxy.stdin
         assert proxy.stdout
-        with socket.create_connection(("127.0.0.1", int(proxy.stdout.readline())), 10) as line:
+        with socket.create_connection(("127.0.0.1", int(proxy.stdout.readline())), PATIENCE) as line:
             began = time.monotonic()
             line.sendall(b"there and back")
             assert line.recv(100) == b"there and back"

@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner, Result
+from tests.unit.waiting import PATIENCE
 
 from provision import __version__, run
 from provision.cli import COMMANDS, failures, main
@@ -32,8 +33,6 @@ from provision.inventory import Inventory
 from provision.options import Options
 from provision.run import Outcome
 from provision.transport.protocol import Connection, Login
-
-PATIENCE = 10
 
 
 class FakeRun:

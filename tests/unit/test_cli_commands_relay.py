@@ -6,12 +6,12 @@ import functools
 import os
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from tests.unit.waiting import PATIENCE, eventually
 
 from provision.errors import Interrupted, Refused, Unreachable
 from provision.ops import side_by_side
@@ -24,7 +24,6 @@ from provision.transport.local import LocalStream
 from provision.transport.protocol import Connection, Login
 
 EVERY_BYTE = bytes(range(256))
-PATIENCE = 20
 
 
 class Line(LocalStream):
@@ -96,13 +95,6 @@ class Output:
         else:
             self.err += data
         self.came.set()
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true in time"
-        time.sleep(0.02)
 
 
 def feed(relay: Relay, data: bytes) -> bool:

@@ -165,8 +165,8 @@ def test_names_are_resolved_by_family() -> None:
 def test_who_takes_too_long_is_left_out() -> None:
     gate = threading.Event()
     began = time.monotonic()
-    assert at_once({"fast": lambda: True, "slow": lambda: gate.wait(60)}, 0.2) == {"fast": True}
-    assert time.monotonic() - began < 30
+    assert at_once({"fast": lambda: True, "slow": lambda: gate.wait(60)}, 5) == {"fast": True}
+    assert time.monotonic() - began < 50
     gate.set()
 
 
@@ -191,11 +191,12 @@ WANTED = Wanted(
 @pytest.mark.parametrize("shell", ["dash", "bash"])
 def test_this_machine_tells_of_itself(shell: str) -> None:
     program = looking(WANTED, "mark").text
-    ran = subprocess.run([shell], input=program, capture_output=True, text=True, check=False, timeout=60)
+    began = time.time()
+    ran = subprocess.run([shell], input=program, capture_output=True, text=True, check=False, timeout=300)
     told = Told(ran.stdout)
     assert (ran.returncode, ran.stderr) == (0, "")
     told.check_whole()
-    assert abs((told.vitals.time or 0) - time.time()) < 30
+    assert began <= (told.vitals.time or 0) <= time.time()
     assert told.vitals.memory_available_mb
     assert told.vitals.disks[0].path == "/"
     assert told.one("release").partition(" ")[0]
@@ -213,7 +214,7 @@ def test_caddy_is_asked_about_each_name(shell: str, tmp_path: Path) -> None:
     journal.chmod(0o755)
     program = looking(replace(WANTED, names=(NAME, "*.example.com")), "").text.replace("/usr/bin/caddy", "/bin/sh")
     env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    ran = subprocess.run([shell], input=program, capture_output=True, text=True, check=False, timeout=60, env=env)
+    ran = subprocess.run([shell], input=program, capture_output=True, text=True, check=False, timeout=300, env=env)
     told = Told(ran.stdout)
     assert (ran.returncode, ran.stderr) == (0, "")
     assert [reasons(name, told.reading) for name in (NAME, "*.example.com")] == ["ca: one", "ca: two"]

@@ -122,7 +122,7 @@ def test_a_terminal_is_asked(app: Path) -> None:
     while chunk := _read(ours):
         screen += chunk
     os.close(ours)
-    assert process.wait(timeout=20) == 0
+    assert process.wait(timeout=120) == 0
     assert b"package.module:variable [web:app]" in screen
     assert b"Login on it (root, or one with sudo) [root]" in screen
     assert b"Error: one word, please" in screen

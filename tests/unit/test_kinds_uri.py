@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from provision.resources import uri
 from provision.resources.base import Diff, Facts, Shell
 from provision.resources.uri import Uri
 
@@ -39,7 +40,8 @@ class Host:
 
 
 @pytest.fixture(params=["dash", "bash"])
-def host(request: pytest.FixtureRequest) -> Host:
+def host(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Host:
+    monkeypatch.setattr(uri, "REQUEST_TIMEOUT", 60)  # an interpreter may have to start in it
     return Host(request.param)
 
 

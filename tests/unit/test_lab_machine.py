@@ -117,7 +117,7 @@ def test_kill_ends_exactly_the_processes_that_pass(sleeper: subprocess.Popen[byt
     with subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"]) as other:
         processes.kill(lambda process: process.name == str(other.pid))
 
-        assert other.wait(timeout=5) == -9
+        assert other.wait(timeout=120) == -9
     assert sleeper.poll() is None
 
 
@@ -127,7 +127,7 @@ def test_wait_gone_is_bounded(sleeper: subprocess.Popen[bytes]) -> None:
 
     assert not processes.wait_gone(test, timeout=0.01)
     sleeper.kill()
-    assert processes.wait_gone(test, timeout=5)
+    assert processes.wait_gone(test, timeout=120)
 
 
 def test_a_process_that_has_ended_and_was_not_waited_for_does_not_pass(sleeper: subprocess.Popen[bytes]) -> None:

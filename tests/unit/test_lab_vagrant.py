@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 from tests.unit.lab_tools import tool
+from tests.unit.waiting import eventually
 
 from provision.cli.lab import lab as command
 from provision.errors import ConfigError, ProvisionError
@@ -312,9 +312,7 @@ def cut(world: World) -> Iterator[Callable[[], None]]:
         code = "from provision.cli import program; program()"
         words = ["lab", "up", "--provider", "vagrant", "--inventory", str(world.folder / "lab.yml")]
         started.append(subprocess.Popen([sys.executable, "-c", code, *words]))
-        deadline = time.monotonic() + 30
-        while (world.folder / "hangs").exists() and time.monotonic() < deadline:
-            time.sleep(0.02)
+        eventually(lambda: not (world.folder / "hangs").exists())
         started[0].kill()
         started[0].wait()
         assert orphans(world), "the Vagrant of the killed provision does not run"

@@ -218,9 +218,11 @@ def test_one_good_answer_is_not_enough(
 
 
 def test_own_workers_are_found_by_their_parent() -> None:
-    child = subprocess.Popen([sys.executable, "-c", "import time; spawn_main = time.sleep(60)"])
-    try:
-        assert gate.workers_of(str(os.getpid())) == [str(child.pid)]
-    finally:
-        child.kill()
-        child.wait()
+    code = "import time; print(flush=True); spawn_main = time.sleep(600)"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as child:
+        assert child.stdout
+        child.stdout.readline()  # Its words are in /proc a moment after it has been started.
+        try:
+            assert gate.workers_of(str(os.getpid())) == [str(child.pid)]
+        finally:
+            child.kill()

@@ -8,11 +8,10 @@ import sys
 import threading
 
 import pytest
+from tests.unit.waiting import PATIENCE
 
 from provision.events import Event, Notice
 from provision.report.spool import Spool
-
-PATIENCE = 10
 
 
 class Recorder:

@@ -171,8 +171,8 @@ def test_a_shell_read_that_hangs_is_ended(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     machine = Machine("dash", tmp_path)
     answers = machine.read(
-        Shell(sh("echo before=yes; cat {}; echo after=yes", str(tmp_path / "fifo")), timeout=1),
-        Shell(Sh("trap '' TERM; sleep 60; echo after=yes"), timeout=1),
+        Shell(sh("echo before=yes; cat {}; echo after=yes", str(tmp_path / "fifo")), timeout=4),
+        Shell(Sh("trap '' TERM; sleep 60; echo after=yes"), timeout=4),
         Shell(Sh("echo well=yes")),
     )
     machine.close()

@@ -6,13 +6,13 @@ import os
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from tests.unit.waiting import eventually
 
 from provision import script
 from provision.answers import SurveyParser
@@ -31,13 +31,6 @@ def connection(request: pytest.FixtureRequest) -> Iterator[LocalConnection]:
     connection = LocalConnection(request.param)
     yield connection
     connection.close()
-
-
-def eventually(condition: Callable[[], bool], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true in time"
-        time.sleep(0.02)
 
 
 def apply(session: Session, *steps: Step) -> list[Frame]:
@@ -243,7 +236,7 @@ def test_a_stop_leaves_the_running_step_to_complete(connection: LocalConnection,
     with Session(connection, holder="test", base=str(tmp_path / "run")) as session:
         with long_step(session, tmp_path) as (_, frames):
             session.stop()
-            eventually(Path(session.folder, "stop").exists)
+            eventually(lambda: Path(session.folder, "stop").exists())
         assert statuses(frames) == [("1", "0")]
         assert output(frames) == b"first\n"
         # Between two trips, too, and for good.
@@ -284,18 +277,18 @@ def test_a_script_that_is_killed_ends_the_session(connection: LocalConnection, t
 def test_a_silent_line_frees_the_lock(tmp_path: Path) -> None:
     base = str(tmp_path / "run")
     connection = LocalConnection()
-    session = Session(connection, holder="first", base=base, patience=4)
+    session = Session(connection, holder="first", base=base, patience=8)
     apply(session, Step(Sh("true")))
     session.stop_beating()
-    eventually(lambda: _locks(base), seconds=20)
+    eventually(lambda: _locks(base))
     session.close()
 
 
 def test_a_survey_may_be_silent_for_as_long_as_its_programs_may_run(tmp_path: Path) -> None:
     """Longer than a line may: the driver reads no heartbeat meanwhile."""
-    reads: set[Read] = {Shell(Sh("sleep 8; echo a=1"), timeout=20)}
+    reads: set[Read] = {Shell(Sh("sleep 16; echo a=1"), timeout=60)}
     parser = SurveyParser(reads)
-    with Session(LocalConnection(), holder="first", base=str(tmp_path / "run"), patience=4) as session:
+    with Session(LocalConnection(), holder="first", base=str(tmp_path / "run"), patience=12) as session:
         session.trip(script.survey(reads, contents=False), parser)
         assert next(iter(parser.observed().readings.values()))["a"] == "1"
         assert statuses(apply(session, Step(Sh("true")))) == [("1", "0")]
@@ -311,8 +304,8 @@ def test_a_program_of_a_survey_does_not_inherit_the_lock(tmp_path: Path) -> None
 
 def test_heartbeats_keep_an_idle_session_alive(tmp_path: Path) -> None:
     connection = LocalConnection()
-    with Session(connection, holder="first", base=str(tmp_path / "run"), patience=4) as session:
+    with Session(connection, holder="first", base=str(tmp_path / "run"), patience=12) as session:
         apply(session, Step(Sh("true")))
         # Longer than patience: the next step starts, and so does the next script.
-        assert statuses(apply(session, Step(Sh("sleep 6")), Step(Sh("true")))) == [("1", "0"), ("2", "0")]
+        assert statuses(apply(session, Step(Sh("sleep 16")), Step(Sh("true")))) == [("1", "0"), ("2", "0")]
         assert statuses(apply(session, Step(Sh("true")))) == [("1", "0")]

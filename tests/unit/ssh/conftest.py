@@ -167,7 +167,7 @@ def login(server: Server, tmp_path: Path) -> Iterator[Login]:
     port = listener.getsockname()[1]
     (tmp_path / "known").write_text(f"[127.0.0.1]:{port} {key.get_name()} {key.get_base64()}\n")
     known = str(tmp_path / "known")
-    yield Login("web1", "127.0.0.1", port=port, user="root", password=server.secret, known_hosts=known, timeout=5)
+    yield Login("web1", "127.0.0.1", port=port, user="root", password=server.secret, known_hosts=known, timeout=60)
     listener.shutdown(socket.SHUT_RDWR)
     listener.close()
     thread.join()

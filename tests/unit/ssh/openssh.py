@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
+import random
 import shutil
 import socket
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -36,7 +39,7 @@ class Sshd:
             user=getpass.getuser(),
             key_files=(str(self.folder / "user"),),
             known_hosts=str(self.known("ed25519")),
-            timeout=5,
+            timeout=60,
         )
 
     @property
@@ -86,6 +89,7 @@ def agent_at(path: Path) -> Iterator[Path]:
     try:
         while not _listens(path):
             assert process.poll() is None
+            time.sleep(0.01)
         yield path
     finally:
         process.terminate()
@@ -139,6 +143,7 @@ def running(
     try:
         while "Server listening" not in server.log:
             assert process.poll() is None, server.log
+            time.sleep(0.01)
         yield server
     finally:
         process.terminate()
@@ -146,6 +151,8 @@ def running(
 
 
 def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port: int = sock.getsockname()[1]
-    return port
+    """One that no connection is given by itself: Linux takes those from 32768 on."""
+    while True:
+        port = random.randrange(10_000, 32_000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port

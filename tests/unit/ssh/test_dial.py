@@ -140,11 +140,11 @@ def front(sshd: Sshd, open_: threading.Event, drop: int = 0) -> Listener:
     return Listener(serve)
 
 
-def at(sshd: Sshd, port: int) -> Login:
+def at(sshd: Sshd, port: int, timeout: float = 60.0) -> Login:
     """The login on another port: the key is known under the plain name then."""
     known = sshd.folder / f"known_{port}"
     known.write_text(f"127.0.0.1 {(sshd.folder / 'ed25519.pub').read_text()}")
-    return replace(sshd.login, port=port, known_hosts=str(known), timeout=0.5)
+    return replace(sshd.login, port=port, known_hosts=str(known), timeout=timeout)
 
 
 def test_a_connection_dropped_before_its_banner_is_tried_thrice(sshd: Sshd) -> None:
@@ -164,25 +164,27 @@ def test_a_line_that_dies_in_silence_is_lost(sshd: Sshd) -> None:
     go = threading.Event()
     go.set()
     with front(sshd, go) as listener:
-        connection = ssh.connect(at(sshd, listener.port), host_keys=HostKeyPolicy(), silence=0.8)
+        connection = ssh.connect(at(sshd, listener.port), host_keys=HostKeyPolicy())
         stream = connection.root_stream("cat")
         stream.send(b"alive")
         assert stream.receive() == b"alive"
         go.clear()
+        # With the seconds that a connection has for it, the answers above would be in a hurry, too.
+        threading.Thread(target=connection._watch, args=(0.4,), daemon=True).start()
         with pytest.raises(ConnectionLost):
             stream.receive()
         connection.close()
 
 
 @pytest.mark.parametrize(
-    ("greeting", "cause"),
+    ("greeting", "timeout", "cause"),
     [
-        (b"", "accepts connections, but did not speak SSH within 0.5 s"),
-        (b"SSH-2.0-slow\r\n", "no answer within 0.5 s"),
-        (b"HTTP/1.1 400 Bad Request\r\n" * 100, "not an SSH server"),
+        (b"", 0.5, "accepts connections, but did not speak SSH within 0.5 s"),
+        (b"SSH-2.0-slow\r\n", 3, "no answer within 3 s"),
+        (b"HTTP/1.1 400 Bad Request\r\n" * 100, 60, "not an SSH server"),
     ],
 )
-def test_what_only_looks_like_a_host(sshd: Sshd, greeting: bytes, cause: str) -> None:
+def test_what_only_looks_like_a_host(sshd: Sshd, greeting: bytes, timeout: float, cause: str) -> None:
     def serve(sock: socket.socket, number: int) -> None:
         with sock, contextlib.suppress(OSError):
             sock.sendall(greeting)
@@ -191,7 +193,7 @@ def test_what_only_looks_like_a_host(sshd: Sshd, greeting: bytes, cause: str) ->
 
     with Listener(serve) as listener:
         with pytest.raises(Unreachable, match=cause):
-            sshd.user_id(at(sshd, listener.port))
+            sshd.user_id(at(sshd, listener.port, timeout))
         assert listener.count == 1
 
 
@@ -208,5 +210,5 @@ def test_nothing_stays_behind(sshd: Sshd) -> None:
     with pytest.raises(HostKeyError):
         sshd.user_id(replace(sshd.login, known_hosts="/dev/null"))
     for thread in set(threading.enumerate()) - before:
-        thread.join(timeout=5)
+        thread.join(timeout=60)
     assert set(threading.enumerate()) <= before

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from tests.unit.ssh.conftest import Connect, Server
 
 SILENCE = 0.5
+"""Seconds, for a host of which nothing is expected."""
+PATIENCE = 60.0
+"""Seconds, where there is something to wait for."""
 
 
 @pytest.fixture
@@ -30,13 +33,18 @@ def shell(server: Server, tmp_path: Path) -> Path:
     return path
 
 
-def talk(connect: Connect, base: Path) -> list[str]:
-    """The verbs of a survey's answer."""
-    verbs: list[str] = []
-    with Session(connect(), base=str(base), silence=SILENCE) as session:
-        files = survey([], contents=False)
-        session.trip(files, lambda frame: verbs.append(frame.verb), bounds=Bounds(60 if session.folder else SILENCE))
-    return verbs
+def talk(connect: Connect, base: Path, silence: float, until: str = "") -> None:
+    """Ask for a survey, and wait no longer once the host has said ``until``."""
+    with Session(connect(), base=str(base), silence=silence) as session:
+
+        def lose_patience() -> None:
+            while until not in session._frames.noise and not session._closed.wait(0.01):
+                pass
+            session._watch.arm(0)
+
+        if until:
+            threading.Thread(target=lose_patience, daemon=True).start()
+        session.trip(survey([], contents=False), lambda frame: None, bounds=Bounds(silence))
 
 
 def write(path: Path, text: str) -> None:
@@ -58,10 +66,6 @@ def test_a_shell_that_greets_is_as_good_as_any(shell: Path, connect: Connect, tm
         ("exec yes", "goes on saying what it was not asked for: 'y\\\\ny"),
         ("exec cat /dev/zero", "goes on saying"),
         ("exec yes 'Please login as the user' | tr -d '\\n'", "goes on saying .*Please login"),
-        ("echo Welcome; exec cat >/dev/null", "has not answered for 0 s; all it said is 'Welcome'"),
-        ("exec cat >/dev/null", "has not answered for 0 s"),
-        ("while sleep 0.1; do echo still here; done", "has not answered for 0 s; all it said is 'still here"),
-        ("exec cat", "goes on saying|has not answered"),
         ("echo This account is currently not available.; exit 1", "currently not available"),
         ("echo nothing to see >&2; exit 1", "nothing to see"),
     ],
@@ -69,7 +73,24 @@ def test_a_shell_that_greets_is_as_good_as_any(shell: Path, connect: Connect, tm
 def test_a_shell_that_is_none(shell: Path, connect: Connect, tmp_path: Path, text: str, said: str) -> None:
     write(shell, text)
     with pytest.raises(ConnectionLost, match=said):
-        talk(connect, tmp_path / "run")
+        talk(connect, tmp_path / "run", PATIENCE)
+
+
+@pytest.mark.parametrize(
+    ("text", "until", "said"),
+    [
+        ("echo Welcome; exec cat >/dev/null", "Welcome", "has not answered for 0 s; all it said is 'Welcome'"),
+        ("exec cat >/dev/null", "", "has not answered for 0 s"),
+        ("while sleep 0.1; do echo still here; done", "here", "has not answered for 0 s; all it said is 'still here"),
+        ("exec cat", "", "goes on saying|has not answered"),
+    ],
+)
+def test_a_shell_that_does_not_answer(
+    shell: Path, connect: Connect, tmp_path: Path, text: str, until: str, said: str
+) -> None:
+    write(shell, text)
+    with pytest.raises(ConnectionLost, match=said):
+        talk(connect, tmp_path / "run", PATIENCE if until else SILENCE, until)
 
 
 def test_a_host_that_neither_starts_a_shell_nor_refuses_to(
@@ -84,6 +105,6 @@ def test_a_host_that_neither_starts_a_shell_nor_refuses_to(
     monkeypatch.setattr(server, "check_channel_exec_request", undecided)
     try:
         with pytest.raises(ProvisionError, match="has not answered for 0 s"):
-            talk(connect, tmp_path / "run")
+            talk(connect, tmp_path / "run", SILENCE)
     finally:
         over.set()

@@ -47,7 +47,7 @@ def came_by(server: Sshd) -> int:
     return len(re.findall("Accepted publickey", server.log))
 
 
-TARGET = Login("target", "target", timeout=5)
+TARGET = Login("target", "target", timeout=60)
 
 
 @pytest.mark.parametrize("way", ["arguments", "config", "config of the jump host"])

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.unit.waiting import eventually
 
 from provision.errors import ConfigError, Refused
-from provision.transport import ssh
+from provision.transport.ssh_stream import SshStream
 
 if TYPE_CHECKING:
     from tests.unit.ssh.conftest import Connect, Server
@@ -64,7 +65,13 @@ def test_what_sudo_complains_of_is_explained(
 def test_a_sudo_that_asks_for_something_else_gets_nothing(
     server: Server, connect: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ssh, "SUDO_TIMEOUT", 0.3)
+    await_marker = SshStream.await_marker
+
+    def await_in_vain(stream: SshStream, marker: bytes, timeout: float) -> None:
+        eventually(lambda: stream.complaint() == "Verification code: " and (tmp_path / "asked").exists())
+        await_marker(stream, marker, 0.3)
+
+    monkeypatch.setattr(SshStream, "await_marker", await_in_vain)
     server.env["CODE"] = "Verification code: "
     with pytest.raises(Refused, match="for something else than a password") as caught:
         connect(user="deploy", become_password=server.secret).root_stream("cat")
