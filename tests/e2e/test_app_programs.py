@@ -35,6 +35,9 @@ APP = "app = FastAPI(title=settings.app_title, version=__version__)"
 @pytest.fixture(scope="module")
 def site(prepared_host: Host, make_site: Callable[..., Site]) -> Site:
     site = make_site(prepared_host, app_drain=3)
+    # Four processes write, on a machine where one of them may stand still for seconds.
+    engine = "create_engine(settings.database_url, "
+    site.edit("notes/database.py", engine, f'{engine}connect_args={{"timeout": 60}}, ')
     site.up()
     return site
 

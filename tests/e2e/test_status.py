@@ -113,6 +113,8 @@ def test_a_restart_is_counted(site: Site) -> None:
 
     after = wait_for("a restart in the status", restarted)
     assert after["since"] > before["since"]
+    said = f"journalctl -q -o cat _SYSTEMD_INVOCATION_ID={site.show(site.slot, 'InvocationID')}"
+    wait_for("both workers", lambda: site.view.check_output(said).count("Application startup complete") == 2)
     site.health()
 
 
