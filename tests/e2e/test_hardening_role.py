@@ -152,7 +152,7 @@ def test_a_key_that_lets_nobody_in_afterwards_is_no_proof(hard: Hard) -> None:
 def test_a_killed_run_leaves_sshd_as_it_was(hard: Hard, ends: str) -> None:
     """A new login that hangs for as long as the file is there, and a controller that is gone."""
     (hard.root / "root/.bashrc").write_text(f"while [ -e /{FILE} ]; do sleep 0.1; done\n")
-    hard.set(hardening_revert_after=40 if ends == "timer" else 1200)
+    hard.set(hardening_revert_after=40 if ends == "timer" else 600)
     try:
         with running(hard.inventory) as run:
             wait_for("the file", (hard.root / FILE).exists)
