@@ -6,7 +6,9 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -192,13 +194,25 @@ def started(folder: Path, lab_base: Path) -> tuple[subprocess.Popen[str], str, P
     return process, host, root
 
 
+@contextmanager
+def killed_after(seconds: float, process: subprocess.Popen[str]) -> Iterator[None]:
+    """Kill what has not gone through the block in time, so that nobody reads from it for ever."""
+    timer = threading.Timer(seconds, process.kill)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
 def test_ctrl_c_ends_the_host(role: Callable[..., Path], lab_base: Path, gone: Callable[[str], bool]) -> None:
     process, host, root = started(role(SLOW), lab_base)
     assert process.stderr is not None
 
     process.send_signal(signal.SIGINT)
 
-    assert any("stopping after the running steps" in line for line in process.stderr)
+    with killed_after(300, process):
+        assert any("stopping after the running steps" in line for line in process.stderr)
     (root / "go").touch()
     out, err = process.communicate(timeout=300)
     assert process.returncode == 130, out + err

@@ -95,6 +95,7 @@ def test_a_guest_is_answered_by_the_old_release_until_it_is_drained(hub: Placed)
     guest, old = enter(hub), hub.version
     with next_release(hub, guest) as process:
         switched = (hub.root / "srv/hub/active").lstat().st_mtime
+        assert guest.ask("still here") == f"{old}: still here"
         # The end is to be heard, too: who writes to a closed connection loses what is to be read.
         while time.time() - switched < DRAIN - 8:
             assert guest.ask("still here") == f"{old}: still here"

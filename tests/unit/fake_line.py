@@ -111,6 +111,8 @@ class ImpatientWatch(Watch):
         super().__init__(expire)
         # The session is known by its method; who has the line, has its connection.
         vars(expire.__self__)["_connection"].watch = self  # type: ignore[attr-defined]
+        self.shortened: float | None = None
+        """The seconds in which it would have expired by itself, where it was told to."""
 
     @property
     def armed(self) -> bool:
@@ -120,6 +122,7 @@ class ImpatientWatch(Watch):
     def expire(self) -> None:
         """Now, and not in its seconds, if it would at all."""
         if self.armed:
+            self.shortened = self.seconds
             self.arm(0)
 
 

@@ -36,7 +36,7 @@ from provision.transport.protocol import Connection, Login
 from provision.transport.session import Bounds, Session
 
 MEGABYTE = b"\xff" * 1024 * 1024
-SILENCE = 60.0
+SILENCE = 61.0
 """Seconds, see :func:`impatient`."""
 SLACK = 4 * 1024 * 1024
 STILL = b""
@@ -132,6 +132,8 @@ def test_the_others_go_on(case: str) -> None:
     assert (outcome.exit_code, outcome.results["bad"].unreachable) == (3, 1)
     assert bad.given <= size + SLACK
     assert bad.closed.is_set()
+    assert bad.watch
+    assert bad.watch.shortened in (SILENCE, None)
 
 
 def test_a_roll_leaves_a_bad_host_alone() -> None:
@@ -160,6 +162,22 @@ def test_a_step_may_be_silent_for_longer_than_a_survey() -> None:
 def test_a_host_that_does_not_take_what_is_sent() -> None:
     outcome = run({"bad": BadLine(lambda nonce: [hello(nonce), STILL], deaf=True), "web": good()})
     assert "has not answered" in str(outcome.results["bad"].error)
+    assert (outcome.exit_code, outcome.results["web"].error) == (3, None)
+
+
+class Gone(BadLine):
+    """A shell that has said its last before anything was sent."""
+
+    def send(self, data: bytes) -> None:
+        super().send(data)
+        raise ConnectionLost("the shell has ended")
+
+
+def test_a_shell_that_ends_before_it_is_spoken_to_is_heard_out() -> None:
+    outcome = run({"bad": Gone(lambda nonce: [b"This account is currently not available.\n"]), "web": good()})
+    error = outcome.results["bad"].error
+    assert isinstance(error, ConnectionLost)
+    assert "This account is currently not available." in error.message
     assert (outcome.exit_code, outcome.results["web"].error) == (3, None)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -134,6 +135,19 @@ def test_a_lock_is_waited_for(tmp_path: Path) -> None:
         assert statuses(apply(second, Step(Sh("true")))) == [("1", "0")]
     ending.join()
     assert holders == ["ann@laptop: up"]
+
+
+def test_a_lock_that_is_let_go_of_at_once_is_no_reason_to_refuse(tmp_path: Path) -> None:
+    """As by the shell of a run that is over."""
+    base = tmp_path / "run"
+    base.mkdir()
+    with (base / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        letting_go = threading.Timer(0.5, fcntl.flock, (lock, fcntl.LOCK_UN))
+        letting_go.start()
+        with Session(LocalConnection(), holder="bob", base=str(base)) as session:
+            assert statuses(apply(session, Step(Sh("true")))) == [("1", "0")]
+        letting_go.join()
 
 
 def test_waiting_for_a_lock_ends(tmp_path: Path) -> None:

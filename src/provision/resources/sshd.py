@@ -100,13 +100,14 @@ fi""")
 
 # At boot it is not active yet; where systemd starts an sshd for each connection, there is nothing to reload.
 # And systemd does not wait until sshd has read its configuration again: meanwhile it refuses logins, and after that it
-# writes its file with the pid.
+# writes its file with the pid, unless that is "none".
 _RELOAD = Sh("""\
 if systemctl --quiet is-active ssh.service; then
-    before=$(stat -c %y /run/sshd.pid 2>/dev/null || :)
+    pid_file=$(sshd -T | sed -n 's/^pidfile //p')
+    before=$(stat -c %y -- "$pid_file" 2>/dev/null || :)
     systemctl reload ssh.service
     polls=0
-    while [ "$polls" -lt 50 ] && [ "$(stat -c %y /run/sshd.pid 2>/dev/null || :)" = "$before" ]; do
+    while [ -n "$before" ] && [ "$polls" -lt 50 ] && [ "$(stat -c %y -- "$pid_file" || :)" = "$before" ]; do
         polls=$((polls + 1))
         sleep 0.2
     done

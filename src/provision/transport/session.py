@@ -96,7 +96,8 @@ class Session:
         try:
             with self._limited(silence):
                 self._stream = connection.root_stream(f'eval "$(head -c {len(driver)})"')
-                self._send(driver)
+                with self._heard_out():
+                    self._send(driver)
         except BaseException:
             self._watch.close()
             raise
@@ -145,7 +146,7 @@ class Session:
         name = f"t{self.trips}"
         form, payload = pack(files)
         with self._limited(self._silence):
-            try:
+            with self._heard_out():
                 if sum(map(len, files.values())) > LARGE:
                     self._send(f"large {name}\n".encode())
                 for start in range(0, len(payload), CHUNK):
@@ -153,10 +154,6 @@ class Session:
                     self._send(f"put {name} {len(chunk)}\n".encode() + chunk)
                     self._watch.progress()
                 self._send(f"trip {name} {form}\n".encode())
-            except ConnectionLost:
-                if self._watch.expired:
-                    raise
-                # The shell may have ended by itself, and its last frames say why.
             self._receive(on_frame, bounds)
 
     def _receive(self, on_frame: Callable[[Frame], None], bounds: Bounds | None) -> None:
@@ -224,6 +221,15 @@ class Session:
             raise
         finally:
             self._watch.disarm()
+
+    @contextlib.contextmanager
+    def _heard_out(self) -> Iterator[None]:
+        """The shell may have ended by itself while it was sent something, and what it said last tells why."""
+        try:
+            yield
+        except ConnectionLost:
+            if self._watch.expired:
+                raise
 
     def _silent(self) -> ConnectionLost:
         said = f"; all it said is {self._frames.noise[:60]!r}" if self._frames.noise else ""

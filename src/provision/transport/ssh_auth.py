@@ -75,12 +75,16 @@ class Authentication:
             self._accepted = error.allowed_types
         except paramiko.AuthenticationException as error:
             if "timeout" in str(error):
-                self._troubles.append(f"it did not answer within {self._settings.timeout:g} s")
+                self._troubles.append(self._late)
         except paramiko.SSHException as error:
             self._troubles.append(f"{name}: {error}")
         # paramiko forgets the banner at the next attempt.
         self._banner += (transport.get_banner() or b"").decode("utf-8", "replace")
         return transport.is_authenticated()
+
+    @property
+    def _late(self) -> str:
+        return f"it did not answer within {self._settings.timeout:g} s"
 
     def _keys(self, transport: EagerTransport) -> Generator[tuple[str, paramiko.PKey], None, None]:
         named = self._settings.key_files
@@ -169,7 +173,12 @@ class Authentication:
         if self._passphrases.ask is None or not transport.is_active():
             return None
         blobs = [*(each.blob for each in certificates if each.public == public), public] if public else []
-        if blobs and not any(transport.takes(self._settings.user, blob) for blob in blobs):
+        try:
+            wanted = not blobs or any(transport.takes(self._settings.user, blob) for blob in blobs)
+        except paramiko.AuthenticationException:
+            wanted = False
+            self._troubles.append(self._late)
+        if not wanted:
             self._locked.pop(path)
             self._tried.append(f"key {path}")
             return None

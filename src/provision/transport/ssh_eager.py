@@ -29,7 +29,8 @@ class EagerTransport(paramiko.Transport):
     def takes(self, username: str, blob: bytes) -> bool:
         """Would the host let ``username`` in with the key or certificate ``blob``? It counts as an attempt if not.
 
-        A host that has not answered in time may well do.
+        Raises paramiko.AuthenticationException when it says neither in time: its answer, if it still came, would be
+        taken for that to the next question.
         """
         answered = threading.Event()
         self.auth_handler = query = _QueryHandler(self)
@@ -38,7 +39,9 @@ class EagerTransport(paramiko.Transport):
         while not answered.wait(0.1) and self.is_active() and time.monotonic() < until:
             pass
         self.get_exception()
-        return query.taken or (self.is_active() and not answered.is_set())
+        if self.is_active() and not answered.is_set():
+            raise paramiko.AuthenticationException("Authentication timeout.")
+        return query.taken
 
     def auth_publickey(self, username: str, key: paramiko.PKey, event: threading.Event | None = None) -> list[str]:
         """Log in with a key; the rest as paramiko's."""

@@ -153,6 +153,6 @@ def running(
 def _free_port() -> int:
     """One that no connection is given by itself: Linux takes those from 32768 on."""
     while True:
-        port = random.randrange(10_000, 32_000)
+        port = random.SystemRandom().randrange(10_000, 32_000)
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.ssh.openssh import agent_at
+from paramiko.common import AUTH_FAILED
+from tests.unit.ssh.openssh import Sshd, agent_at
 from tests.unit.waiting import eventually
 
 from provision.errors import AuthenticationError, Unreachable
@@ -23,7 +24,6 @@ from provision.transport.ssh_passphrases import Passphrases
 
 if TYPE_CHECKING:
     from tests.unit.ssh.conftest import Connect, Server
-    from tests.unit.ssh.openssh import Sshd
 
     from provision.transport.protocol import Login
 
@@ -202,6 +202,27 @@ def test_nobody_is_asked_about_a_key_that_the_host_does_not_take(sshd: Sshd, hom
     # The next one is still found after it.
     login = replace(login, key_files=(str(home / "stranger"), str(sshd.folder / "locked")))
     assert sshd.user_id(login, passphrases=Passphrases(Keyboard("phrase"))) == b"0\n"
+
+
+def test_a_host_that_does_not_say_whether_it_takes_a_key(
+    login: Login, server: Server, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Sshd.keygen(home / "locked", "ed25519", "phrase")
+    over = threading.Event()
+
+    def undecided(username: str, key: object) -> int:
+        over.wait()
+        return AUTH_FAILED
+
+    monkeypatch.setattr(server, "check_auth_publickey", undecided)
+    keyboard = Keyboard()
+    asked = replace(login, password=None, key_files=(str(home / "locked"),), timeout=3)
+    try:
+        with pytest.raises(AuthenticationError, match=r"tried key .*locked; it did not answer within 3 s"):
+            ssh.connect(asked, host_keys=HostKeyPolicy(), passphrases=Passphrases(keyboard))
+    finally:
+        over.set()
+    assert keyboard.asked == []
 
 
 @pytest.mark.parametrize(("kind", "form"), [("rsa", "PEM"), ("ecdsa", "PEM"), ("rsa", "PKCS8"), ("ed25519", "RFC4716")])

@@ -164,13 +164,11 @@ def test_a_line_that_dies_in_silence_is_lost(sshd: Sshd) -> None:
     go = threading.Event()
     go.set()
     with front(sshd, go) as listener:
-        connection = ssh.connect(at(sshd, listener.port), host_keys=HostKeyPolicy())
+        connection = ssh.connect(at(sshd, listener.port), host_keys=HostKeyPolicy(), silence=8)
         stream = connection.root_stream("cat")
         stream.send(b"alive")
         assert stream.receive() == b"alive"
         go.clear()
-        # With the seconds that a connection has for it, the answers above would be in a hurry, too.
-        threading.Thread(target=connection._watch, args=(0.4,), daemon=True).start()
         with pytest.raises(ConnectionLost):
             stream.receive()
         connection.close()

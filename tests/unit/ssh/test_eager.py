@@ -50,6 +50,13 @@ def test_the_answer_is_not_waited_for() -> None:
         assert client.is_authenticated()
 
 
+def test_no_answer_is_not_taken_for_a_no() -> None:
+    with connected(Terse) as client:
+        client.auth_timeout = 0.3
+        with pytest.raises(paramiko.AuthenticationException, match="timeout"):
+            client.takes("root", RIGHT.asbytes())
+
+
 def test_a_key_that_is_refused_is_followed_by_the_next() -> None:
     with connected(paramiko.Transport) as client:
         with pytest.raises(paramiko.AuthenticationException):

@@ -34,13 +34,13 @@ def shell(server: Server, tmp_path: Path) -> Path:
 
 
 def talk(connect: Connect, base: Path, silence: float, until: str = "") -> None:
-    """Ask for a survey, and wait no longer once the host has said ``until``."""
+    """Ask for a survey, and wait for SILENCE only once the host has said ``until``."""
     with Session(connect(), base=str(base), silence=silence) as session:
 
         def lose_patience() -> None:
             while until not in session._frames.noise and not session._closed.wait(0.01):
                 pass
-            session._watch.arm(0)
+            session._watch.arm(SILENCE)
 
         if until:
             threading.Thread(target=lose_patience, daemon=True).start()

@@ -82,7 +82,9 @@ def test_a_second_process_runs_beside_the_first_where_the_host_allows_one(connec
 
 
 def test_a_cloud_image_that_wants_another_login_is_quoted_at_once(connect: Connect) -> None:
-    stream = connect().root_stream("echo Please login as the user debian rather than the user root.; echo; read -r _")
+    stream = connect().root_stream(
+        "echo Please login as the user debian rather than the user root.; echo; timeout 600 cat"
+    )
     with pytest.raises(AuthenticationError, match="Please login as the user debian") as caught:
         stream.receive()
     assert caught.value.hint == "set ansible_user: debian"

@@ -130,7 +130,8 @@ class Watch:
 
     def complaints(self, invocation: str) -> None:
         """A worker whose startup failed says so, while another may still answer."""
-        words = ["journalctl", "-q", "-o", "cat", "-n", "2000", f"_SYSTEMD_INVOCATION_ID={invocation}"]
+        about = ["--grep", "Application startup (complete|failed)", f"_SYSTEMD_INVOCATION_ID={invocation}"]
+        words = ["journalctl", "-q", "-o", "cat", "-n", "2000", *about]
         log = subprocess.run(words, capture_output=True, text=True, errors="replace", check=False).stdout
         self.started = log.count("Application startup complete")
         if "Application startup failed" in log:
