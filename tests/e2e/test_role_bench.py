@@ -196,11 +196,14 @@ def started(folder: Path, lab_base: Path) -> tuple[subprocess.Popen[str], str, P
 
 @contextmanager
 def killed_after(seconds: float, process: subprocess.Popen[str]) -> Iterator[None]:
-    """Kill what has not gone through the block in time, so that nobody reads from it for ever."""
+    """Kill what does not go through the block, or not in time: nobody reads from it for ever, and it does not go on."""
     timer = threading.Timer(seconds, process.kill)
     timer.start()
     try:
         yield
+    except BaseException:
+        process.kill()
+        raise
     finally:
         timer.cancel()
 
