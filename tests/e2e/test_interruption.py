@@ -14,6 +14,7 @@ from tests.e2e.held import Held, running, silence, write_role
 from provision.lab.inventory import write_inventory
 from provision.lab.lab import Lab
 from provision.lab.provider import Host, Image
+from provision.resources import sshd
 
 HOLDER = (
     r"another run holds this host: \S+@\S+ \(pid {pid}\) since \d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ: provision up {file}"
@@ -108,18 +109,11 @@ def test_a_second_run_is_refused_and_a_plan_is_not(held: Held) -> None:
     assert done.code == 0
 
 
-def reload_ssh(lab: Lab, host: Host) -> None:
-    """sshd refuses connections until it has read its configuration again; after that it writes its pid."""
-    command = "before=$(stat -c %y /run/sshd.pid); systemctl reload ssh; "
-    command += 'until [ "$(stat -c %y /run/sshd.pid)" != "$before" ]; do sleep 0.1; done'
-    assert lab.run(host, command).returncode == 0
-
-
 def test_ctrl_c_lets_the_running_step_complete(lab: Lab, host: Host, held: Held, left: Callable[[], list[str]]) -> None:
     """Also where the host allows no second session beside the first."""
     drop_in = lab.root(host) / "etc/ssh/sshd_config.d/one-session.conf"
     drop_in.write_text("MaxSessions 1\n")
-    reload_ssh(lab, host)
+    assert lab.run(host, str(sshd._RELOAD)).returncode == 0
     try:
         with running(held.inventory) as run:
             held.wait_for("begun")
@@ -129,7 +123,7 @@ def test_ctrl_c_lets_the_running_step_complete(lab: Lab, host: Host, held: Held,
             result = run.end()
     finally:
         drop_in.unlink()
-        reload_ssh(lab, host)
+        assert lab.run(host, str(sshd._RELOAD)).returncode == 0
 
     assert result.code == 130
     assert result.changed == ["held : First"]

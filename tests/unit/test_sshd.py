@@ -15,7 +15,7 @@ STAND_IN = """\
 #!/bin/sh
 case ${0##*/}/$1 in
 sshd/-T) echo "pidfile $PID_FILE" ;;
-systemctl/reload) (sleep 0.5; echo again >>"$PID_FILE"; echo ready >>"$SAID") & ;;
+sleep/*) echo ready >>said && touch -d 2001-01-01 "$PID_FILE" ;;
 esac
 """
 
@@ -24,10 +24,10 @@ esac
 @pytest.mark.parametrize(("pid_file", "said"), [("sshd.pid", "ready\nover\n"), ("none", "over\n")])
 def test_a_reload_is_over_when_sshd_has_its_pid_written(tmp_path: Path, shell: str, pid_file: str, said: str) -> None:
     (tmp_path / "sshd.pid").write_text("1\n")
-    for name in ("sshd", "systemctl"):
+    for name in ("sshd", "systemctl", "sleep"):
         (tmp_path / name).write_text(STAND_IN)
         (tmp_path / name).chmod(0o755)
-    env = {"PID_FILE": pid_file, "SAID": "said", "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    env = {"PID_FILE": pid_file, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
     script = lines(sh("set -eu"), sshd._RELOAD, sh("echo over >>said"))
     subprocess.run([shell, "-c", script], check=True, cwd=tmp_path, env={**os.environ, **env})
     assert (tmp_path / "said").read_text() == said

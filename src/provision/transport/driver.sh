@@ -30,16 +30,14 @@ take_lock() {
 	# 9<> and not 9>: opening must not wipe the name of the holder.
 	exec 9<>"$base/lock"
 	waited=0
-	until flock -n 9; do
+	# The shell of a run that is over may live on for a moment, so that even who does not wait does so for 2 s.
+	until flock -w 2 9; do
 		if [ "$waited" -ge "$lock_timeout" ]; then
-			# The shell of a run that is over may live on for a moment.
-			if flock -w 2 9; then break; fi
 			tell_holder locked
 			exit 4
 		fi
-		[ $((waited % 15)) -ne 0 ] || tell_holder waiting
-		sleep 1
-		waited=$((waited + 1))
+		[ $((waited % 16)) -ne 0 ] || tell_holder waiting
+		waited=$((waited + 2))
 	done
 	printf '%s\n' "$holder" >"$base/lock"
 	# With the lock in hand no step of another run is alive: what is left of them is litter. A step makes a folder that

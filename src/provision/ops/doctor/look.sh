@@ -64,9 +64,9 @@ look_at_app() {
 	say "app_enabled=$(if enabled; then echo yes; else echo no; fi)"
 	sed -n 's/^[[:space:]]*trusted_proxies /site_trusts=/p' "/etc/caddy/sites/$NAME.caddy" 2>/dev/null | sort -u
 	say "app_trusts=$(sed -n 's/^Environment=FORWARDED_ALLOW_IPS=//p' "$units/$unit" 2>/dev/null)"
-	[ -z "$MARK" ] || ask journalctl --sync || : # what was said last may still be on its way
-	[ -z "$MARK" ] || ask journalctl --quiet --unit "$unit" --since -5min --output cat | grep -F "doctor=$MARK" |
-		sed 's/^/access=/'
+	[ -n "$MARK" ] || return 0
+	ask journalctl --sync || : # what was said last may still be on its way
+	ask journalctl --quiet --unit "$unit" --since -5min --output cat | grep -F "doctor=$MARK" | sed 's/^/access=/'
 }
 
 # Of a bare host bash alone is sure to be there: it can connect, and no more.

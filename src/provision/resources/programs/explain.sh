@@ -4,6 +4,7 @@
 # The unit's log since this program began, less the requests of the gate. It ends with the last complaint: after that
 # comes the next attempt, which has not failed yet.
 journal() { # UNIT LINES
+	journalctl --sync 2>/dev/null || : # what was said last may still be on its way
 	journalctl -q -o cat --since "@$began" -u "$1" | grep -v '"GET /[a-z.]* HTTP/1.1" [1-4]\|^ *$' | awk '
 		{ line[NR] = $0 }
 		/Error|ERROR|[Ff]ailed/ { last = NR }
@@ -11,7 +12,6 @@ journal() { # UNIT LINES
 }
 
 explain() { # UNIT PORT
-	journalctl --sync 2>/dev/null || : # what was said last may still be on its way
 	log=$(journal "$1" 25)
 	if [ -n "$log" ]; then say "$log"; fi
 	say "$1: $(describe "$1")"
